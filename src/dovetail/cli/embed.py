@@ -1,0 +1,44 @@
+"""Write the embeddings of all images and captions of some data as numpy files."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from dovetail.data.sources import Columns, Table, open_source
+from dovetail.evaluation.embed import embed as write_embeddings
+from dovetail.models.pretrained import load
+from dovetail.training.run import device
+
+
+def embed(
+    run: str,
+    data: str,
+    out: Path,
+    columns: Columns = Columns(),  # noqa: B008 (frozen)
+    workers: int | None = None,
+) -> None:
+    """Write the embeddings of all images and captions of some data as numpy files.
+
+    A killed run continues where it was when the same command is given again.
+
+    Args:
+        run: a run's folder.
+        data: a file, folder, tar shards or hub id.
+        out: folder for images-*.npy, texts-*.npy and records-*.jsonl, whose rows and lines correspond.
+        columns: which columns of a table hold what; guessed by name otherwise.
+        workers: processes that decode images; by default as many as there are cores.
+    """
+    model, source, console = load(run, device()), open_source(data, columns), Console(stderr=True)
+    total = len(source) if isinstance(source, Table) else None
+    columns_shown = (TextColumn("embed"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    problems = source.problems
+    done = 0
+    with Progress(*columns_shown, console=console) as progress:
+        line = progress.add_task("embed", total=total)
+        for done, skipped in write_embeddings(model, source, out, workers):
+            progress.update(line, completed=done)
+            problems = skipped
+    for told in problems.lines():
+        console.print(f"[yellow]skipped[/] {told}")
+    console.print(f"{done:,} records done; the embeddings lie in {out}")

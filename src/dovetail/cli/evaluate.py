@@ -1,0 +1,50 @@
+"""Measure a trained model: retrieval both ways, and zero-shot classification where there are labels."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from dovetail.data.records import DataError
+from dovetail.data.sources import Columns, open_source
+from dovetail.evaluation.adapter import Embedder
+from dovetail.evaluation.benchmarks import RetrievalBenchmark, ZeroShotBenchmark
+from dovetail.evaluation.result import Results
+from dovetail.evaluation.zeroshot import PHOTO, read_templates
+from dovetail.models.pretrained import load
+from dovetail.training.assemble import all_records
+from dovetail.training.run import device
+
+
+def evaluate(
+    run: str,
+    data: list[str],
+    columns: Columns = Columns(),  # noqa: B008 (frozen)
+    templates: str | None = None,
+    out: Path | None = None,
+    limit: int | None = None,
+) -> None:
+    """Measure a trained model: retrieval both ways, and zero-shot classification where there are labels.
+
+    Args:
+        run: a run's folder.
+        data: files, folders, tar shards or hub ids; each is measured by itself.
+        columns: which columns of a table hold what; guessed by name otherwise.
+        templates: a file with one prompt a line, {} standing for the class; by default "a photo of a {}."
+        out: where to write the figures as JSON; by default metrics.json in the run's folder.
+        limit: measure no more than so many images of each.
+    """
+    embedder, results = Embedder(load(run, device())), []
+    prompts = read_templates(templates) if templates else PHOTO
+    for spec in data:
+        source = open_source(spec, columns)
+        first = next(iter(all_records([source])))
+        if first.captions:
+            results.append(RetrievalBenchmark(source, f"retrieval on {spec}", limit=limit)(embedder))
+        if first.label is not None:
+            results.append(ZeroShotBenchmark(source, None, prompts, f"zero-shot on {spec}", limit)(embedder))
+        if not first.captions and first.label is None:
+            raise DataError(f"{spec} has neither captions nor labels; name them with --columns.captions or --columns.label")
+    found = Results(tuple(results), {"run": run})
+    found.write(out or Path(run) / "metrics.json")
+    Console().print(found.table())
+    Console(stderr=True).print(f"written to {out or Path(run) / 'metrics.json'}")

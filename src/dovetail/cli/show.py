@@ -1,0 +1,23 @@
+"""Explain one method: its card, its options and where its code lies."""
+
+import inspect
+
+from rich.console import Console
+
+from dovetail.catalogue import lookup
+
+
+def show(name: str) -> None:
+    """Explain one method: its card, its options and where its code lies.
+
+    Args:
+        name: as `dovetail methods` lists it.
+    """
+    entry, console = lookup(name), Console()
+    console.print(f"[bold cyan]{entry.key}[/] ({entry.contract})\n")
+    console.print(entry.card, markup=False, highlight=False)
+    console.print("\n[bold]Options[/]")
+    for option in entry.options.values():
+        console.print(f"  {option}", markup=False)
+    console.print("\n" + inspect.cleandoc(entry.make.__doc__ or ""), markup=False, highlight=False)
+    console.print(f"\n[dim]{inspect.getsourcefile(entry.make)}[/]", soft_wrap=True)

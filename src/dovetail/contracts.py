@@ -1,0 +1,159 @@
+"""The joints between the parts: what is handed from one to the next, with its shapes. Nothing else.
+
+Letters used everywhere: b images of a batch, t captions, r rows, c columns, n tokens of an item, l positions of a text,
+d width, h w pixels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from enum import IntEnum
+from typing import Any, Protocol, Self, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+
+class Kind(IntEnum):
+    """What sort of caption it is, as stored in `Captions.kind`."""
+
+    RAW = 0
+    LONG = 1
+    SYNTHETIC = 2
+    NEGATIVE = 3
+
+
+@dataclass(frozen=True)
+class _Tensors:
+    """A record of tensors (and records of tensors) that moves between devices as one thing."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same record on `device`; asynchronous where the memory is pinned."""
+        return self._each(lambda x: x.to(device) if isinstance(x, _Tensors) else x.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Self:
+        """The same record in page-locked memory, from which a copy to a GPU overlaps with its work."""
+        return self._each(lambda x: x.pin_memory())
+
+    def _each(self, f: Any) -> Self:
+        held = {k.name: getattr(self, k.name) for k in fields(self)}
+        return replace(self, **{k: f(v) for k, v in held.items() if isinstance(v, Tensor | _Tensors)})
+
+
+@dataclass(frozen=True)
+class Features(_Tensors):
+    """What an encoder says of b things: one vector each, and, if it has them, one vector per token."""
+
+    pooled: Float[Tensor, "b d"]
+    tokens: Float[Tensor, "b n e"] | None = None
+    mask: Bool[Tensor, "b n"] | None = None  # True where a token is real; None means all are
+    grid: tuple[int, int] | None = None  # rows and columns of patches, when the tokens form a picture
+
+
+@dataclass(frozen=True)
+class Tokens(_Tensors):
+    """Tokenized texts, padded on the right to the longest."""
+
+    ids: Int[Tensor, "t l"]
+    mask: Bool[Tensor, "t l"]  # True where a token is real
+
+
+@dataclass(frozen=True)
+class Captions(_Tensors):
+    """The texts of a batch and the image each belongs to."""
+
+    tokens: Tokens
+    owner: Int[Tensor, " t"]  # index into the batch's images
+    kind: Int[Tensor, " t"]  # one of Kind
+
+
+@dataclass(frozen=True)
+class Regions(_Tensors):
+    """Boxes of a batch, as fractions of the image's width and height (left, top, right, bottom), with a phrase each."""
+
+    boxes: Float[Tensor, "r 4"]
+    owner: Int[Tensor, " r"]
+    phrases: Tokens
+
+
+@dataclass(frozen=True)
+class Batch(_Tensors):
+    """One step's data. Fields that the data does not have are None; an Objective's `requires` names those it needs."""
+
+    images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]  # bytes as decoded, or floats already normalised
+    captions: Captions
+    ids: Int[Tensor, " b"]  # equal ids are the same thing and never negatives of each other
+    names: tuple[str, ...] = ()  # where each image came from, for messages
+    regions: Regions | None = None
+    labels: Int[Tensor, " b"] | None = None
+    weights: Float[Tensor, " b"] | None = None
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """An image tower (x: normalised pixels, b 3 h w) or a text tower (x: Tokens). A torch module.
+
+    `width` is the length of its pooled vector, `token_width` that of its tokens.
+    """
+
+    width: int
+    token_width: int
+
+    def __call__(self, x: Any) -> Features: ...
+
+
+@runtime_checkable
+class Similarity(Protocol):
+    """How alike r things are to c things. The same object trains, evaluates and searches.
+
+    symmetric: similarity(a, b) equals the transpose of similarity(b, a), so that one matrix serves both directions.
+    tokens: it reads `Features.tokens`, not only `pooled`.
+    """
+
+    symmetric: bool
+    tokens: bool
+
+    def __call__(self, rows: Features, cols: Features) -> Float[Tensor, "r c"]: ...
+
+
+@runtime_checkable
+class PairLoss(Protocol):
+    """What one row of a score matrix costs, given which columns belong to it.
+
+    The scores arrive as scale * similarity + bias; both are learnt and start from the values that the loss states here
+    (`initial_bias` None: there is no bias).
+    """
+
+    initial_scale: float
+    initial_bias: float | None
+
+    def rows(self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"]) -> Float[Tensor, " r"]: ...
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """What is minimised. A torch module, so that an objective may have parameters of its own.
+
+    requires: the names of the Batch fields it reads beyond images, captions and ids, or `several captions`.
+    """
+
+    requires: tuple[str, ...]
+
+    def encode(self, model: Any, batch: Batch) -> Any: ...
+
+    def terms(self, outputs: Any, batch: Batch) -> Mapping[str, Float[Tensor, ""]]: ...
+
+
+class Metric(Protocol):
+    """One figure from what was predicted and what is true."""
+
+    def __call__(self, predictions: Any, targets: Any) -> float: ...
+
+
+@runtime_checkable
+class Benchmark(Protocol):
+    """A protocol and its items. Asks the model for capabilities (encode_image, encode_text, ...), never for a class."""
+
+    name: str
+
+    def __call__(self, model: Any) -> Mapping[str, Any]: ...

@@ -1,0 +1,114 @@
+"""The flat style: a scene as an anti-aliased picture, with an instance mask and boxes from the same coverage.
+
+Each thing is drawn on its own bounding box: the signed distance to its outline, in pixels, gives how much of a pixel it
+covers. Colours are mixed in integers; a pixel is the same on every machine.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from math import ceil, cos, floor, radians, sin
+
+import numpy as np
+from jaxtyping import UInt8
+
+from dovetail.data.records import DataError
+from dovetail.data.worlds import shapes, textures
+from dovetail.data.worlds.facts import UNIT, Scene, Thing
+from dovetail.data.worlds.shapes import Plane
+
+RGB = {
+    "red": (214, 39, 40),
+    "orange": (250, 138, 28),
+    "yellow": (246, 214, 38),
+    "green": (42, 150, 62),
+    "blue": (38, 92, 214),
+    "purple": (130, 54, 176),
+    "pink": (246, 138, 194),
+    "brown": (126, 78, 46),
+}
+BACKGROUND_RGB = {"white": (250, 250, 250), "cream": (250, 236, 206), "grey": (206, 208, 212), "black": (30, 31, 36)}
+SECOND_TONE = (255, 255, 250)
+LEAST_SIZE = 16
+
+_RIM = 0.1  # a texture stops short of the outline, which keeps the shape clear on every background
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A rendered scene."""
+
+    image: UInt8[np.ndarray, "h w 3"]
+    mask: UInt8[np.ndarray, "h w"]  # 0 is the background, k + 1 the scene's thing k
+    boxes: tuple[Box, ...]  # of each thing, hidden parts included: left, top, right, bottom as fractions
+
+
+def render(scene: Scene, size: int = 64) -> Picture:
+    """The scene at `size` x `size` pixels. Raises DataError when that is too small to show anything."""
+    if size < LEAST_SIZE:
+        raise DataError(f"a picture of {size} pixels shows nothing; expected a size of at least {LEAST_SIZE}")
+    image = np.empty((size, size, 3), np.uint8)
+    image[:] = BACKGROUND_RGB[scene.background]
+    mask = np.zeros((size, size), np.uint8)
+    boxes: list[Box] = [(0.0, 0.0, 0.0, 0.0)] * len(scene.things)
+    for index in sorted(range(len(scene.things)), key=lambda i: -scene.things[i].depth):
+        thing = scene.things[index]
+        rows, cols = _window(thing.y, thing.radius, size), _window(thing.x, thing.radius, size)
+        coverage, pattern = _coverage(thing, rows, cols, size)
+        _paint(image[rows, cols], coverage, pattern, RGB[thing.colour])
+        held = coverage >= min(128, int(coverage.max()))  # all of a thing may be thinner than half a pixel
+        mask[rows, cols][held] = index + 1
+        boxes[index] = _box(held, rows.start, cols.start, size)
+    return Picture(image, mask, tuple(boxes))
+
+
+def _window(centre: int, radius: int, size: int) -> slice:
+    """The pixels that a thing can touch along one axis."""
+    low, high = (centre - radius) * size / UNIT, (centre + radius) * size / UNIT
+    return slice(max(0, floor(low) - 1), min(size, ceil(high) + 1))
+
+
+def _coverage(thing: Thing, rows: slice, cols: slice, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """How much (0..255, int32) of each pixel the thing covers, and how much of that its texture's second tone has."""
+    pixel = UNIT / (size * thing.radius)  # in the thing's own unit
+    down = _centres(rows, thing.y, pixel, size)[:, None]
+    across = _centres(cols, thing.x, pixel, size)[None, :]
+    c, s = _turn(thing.rotation)
+    x, y = across * c + down * s, down * c - across * s
+    outline = shapes.SIGNED_DISTANCE[thing.shape](x, y)
+    coverage = _levels(outline / pixel)
+    if thing.texture == "plain":
+        return coverage, np.zeros_like(coverage)
+    pattern = np.maximum(textures.SIGNED_DISTANCE[thing.texture](x, y), outline + _RIM)
+    return coverage, _levels(pattern / pixel)
+
+
+def _centres(span: slice, origin: int, pixel: float, size: int) -> np.ndarray:
+    """Pixel centres along one axis, from a thing's centre, in the thing's own unit."""
+    return (np.arange(span.start, span.stop) * pixel + (0.5 - origin * size / UNIT) * pixel).astype(np.float32)
+
+
+@cache
+def _turn(degrees: int) -> tuple[float, float]:
+    """Cosine and sine, rounded so that the last bits of a mathematics library cannot reach a pixel."""
+    return round(cos(radians(degrees)) * 65536) / 65536, round(sin(radians(degrees)) * 65536) / 65536
+
+
+def _levels(distance: Plane) -> np.ndarray:
+    """0..255: how much of a pixel lies inside an outline at this distance (in pixels) from its centre."""
+    return (np.minimum(np.maximum(0.5 - distance, 0.0), 1.0) * 255.0 + 0.5).astype(np.int32)
+
+
+def _paint(image: np.ndarray, coverage: np.ndarray, pattern: np.ndarray, colour: tuple[int, int, int]) -> None:
+    """Lays the thing over `image` (a view, h w 3), in place."""
+    first, second = np.array(colour, np.int32), np.array(SECOND_TONE, np.int32)
+    tone = first + ((second - first) * pattern[..., None] + 127) // 255
+    below = image.astype(np.int32)
+    image[:] = below + ((tone - below) * coverage[..., None] + 127) // 255
+
+
+def _box(held: np.ndarray, top: int, left: int, size: int) -> Box:
+    rows, cols = np.flatnonzero(held.any(1)), np.flatnonzero(held.any(0))
+    x0, x1, y0, y1 = left + cols[0], left + cols[-1] + 1, top + rows[0], top + rows[-1] + 1
+    return float(x0 / size), float(y0 / size), float(x1 / size), float(y1 / size)

@@ -1,0 +1,61 @@
+"""The report of a run: one self-contained page, and the picture of it that a README shows."""
+
+from dovetail.evaluation.report.content import (
+    Curve,
+    DataPart,
+    DataSection,
+    Examples,
+    Fact,
+    FactGroup,
+    Headline,
+    ImageHit,
+    ImageQuery,
+    Mistakes,
+    ModelCard,
+    NextStep,
+    Report,
+    Series,
+    Similarities,
+    TextHit,
+    TextQuery,
+    Training,
+    WrongCaption,
+    WrongImage,
+)
+from dovetail.evaluation.report.figures import Figure, FigureGroup, FigureTable
+from dovetail.evaluation.report.log import curves, images_per_step
+from dovetail.evaluation.report.page import render, write_report
+from dovetail.evaluation.report.picture import DARK, LIGHT, write_picture
+
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "Curve",
+    "DataPart",
+    "DataSection",
+    "Examples",
+    "Fact",
+    "FactGroup",
+    "Figure",
+    "FigureGroup",
+    "FigureTable",
+    "Headline",
+    "ImageHit",
+    "ImageQuery",
+    "Mistakes",
+    "ModelCard",
+    "NextStep",
+    "Report",
+    "Series",
+    "Similarities",
+    "TextHit",
+    "TextQuery",
+    "Training",
+    "WrongCaption",
+    "WrongImage",
+    "curves",
+    "images_per_step",
+    "render",
+    "write_picture",
+    "write_report",
+]

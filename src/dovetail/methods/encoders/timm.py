@@ -1,0 +1,57 @@
+"""timm: any of the image models of the timm library, by its name there.
+
+Wightman, "PyTorch Image Models", 2019.
+
+    tokens = features of the model's last layer;   pooled = the model's own pooling of them
+
+Shapes: images (b 3 h w) -> pooled (b d), tokens (b n d). `timm:resnet18`, `timm:vit_small_patch16_224`, ... With
+`pretrained=True` timm fetches the weights from the hub.
+"""
+
+import timm
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dovetail.catalogue import implements
+from dovetail.contracts import Encoder, Features
+
+
+@implements(Encoder)
+class Timm(nn.Module):
+    """An image tower from timm.
+
+    Args:
+        name: a model's name in timm; `timm.list_models()` has them all.
+        size: height and width of the images in pixels; None: what the model was made for.
+        pretrained: start from timm's weights instead of random ones.
+    """
+
+    def __init__(self, name: str, size: int | None = None, pretrained: bool = False):
+        super().__init__()
+        if not timm.is_model(name.partition(".")[0]):
+            near = timm.list_models(f"*{name.partition('_')[0]}*")[:5]
+            raise ValueError(f"timm has no model called {name!r}" + (f"; it has {', '.join(near)} ..." if near else ""))
+        self.name = name
+        self.size = size or int(timm.get_pretrained_cfg(name, allow_unregistered=True).input_size[-1])
+        self.body = _create(name, self.size, pretrained)
+        self.pretrained = False  # the weights come from the checkpoint when the tower is made again
+        self.token_width = int(self.body.num_features)
+        self.width = int(getattr(self.body, "head_hidden_size", None) or self.token_width)
+
+    def forward(self, x: Float[Tensor, "b 3 h w"]) -> Features:
+        """Normalised pixels to one vector an image and one a place of the last layer."""
+        # Convolutions are faster with the channels last; transformers do not care.
+        found = self.body.forward_features(x.contiguous(memory_format=torch.channels_last))
+        pooled = self.body.forward_head(found, pre_logits=True)
+        if found.ndim == 3:
+            return Features(pooled, found)
+        last = found if found.shape[-1] == self.token_width else found.permute(0, 2, 3, 1)
+        return Features(pooled, last.flatten(1, 2), grid=(last.shape[1], last.shape[2]))
+
+
+def _create(name: str, size: int, pretrained: bool) -> nn.Module:
+    try:
+        return timm.create_model(name, pretrained=pretrained, num_classes=0, img_size=size)
+    except TypeError:  # convolutional models take no size: they read any
+        return timm.create_model(name, pretrained=pretrained, num_classes=0)

@@ -1,0 +1,104 @@
+"""A pre-norm transformer over sets of tokens that does no work on padding.
+
+Vaswani et al., "Attention Is All You Need", 2017; the norm before each branch as in Xiong et al., "On Layer Normalization in
+the Transformer Architecture", 2020:
+
+    x <- x + Attention(Norm(x));   x <- x + MLP(Norm(x)),   MLP = W2 GELU(W1 x)
+
+Tokens travel flat, (m d), without the padding; a Layout knows where each one lies in the padded frame (b n), in which
+attention alone is computed.
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor, nn
+
+from dovetail.ops.attention import attend
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where m flat tokens lie in a frame of b items with n places each. index None: every place is taken, in order."""
+
+    b: int
+    n: int
+    index: Int[Tensor, " m"] | None = None
+    mask: Bool[Tensor, "b n"] | None = None
+
+    @staticmethod
+    def of(mask: Bool[Tensor, "b n"]) -> "Layout":
+        """The layout of the places where `mask` is True."""
+        b, n = mask.shape
+        return Layout(b, n, mask.flatten().nonzero()[:, 0], mask)
+
+    def spread(self, flat: Float[Tensor, "m d"]) -> Float[Tensor, "b n d"]:
+        """The tokens in their frame, zeros in the padding."""
+        if self.index is not None:
+            flat = flat.new_zeros(self.b * self.n, flat.shape[1]).index_copy(0, self.index, flat)
+        return flat.view(self.b, self.n, -1)
+
+    def pack(self, frame: Shaped[Tensor, "b n d"]) -> Shaped[Tensor, "m d"]:
+        """The tokens (or their ids) of a frame without the padding."""
+        flat = frame.flatten(0, 1)
+        return flat if self.index is None else flat.index_select(0, self.index)
+
+
+class Block(nn.Module):
+    """Self-attention and a two-layer perceptron, each added to what came in."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: float = 4.0):
+        super().__init__()
+        self.heads = heads
+        self.norm_attention = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm_mlp = nn.LayerNorm(width)
+        self.up = nn.Linear(width, int(width * mlp_ratio))
+        self.down = nn.Linear(int(width * mlp_ratio), width)
+
+    def forward(self, x: Float[Tensor, "m d"], layout: Layout) -> Float[Tensor, "m d"]:
+        x = x + self.out(self._attend(self.qkv(self.norm_attention(x)), layout))
+        return x + self.down(nn.functional.gelu(self.up(self.norm_mlp(x))))
+
+    def _attend(self, qkv: Tensor, layout: Layout) -> Tensor:
+        q, k, v = layout.spread(qkv).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return layout.pack(attend(q, k, v, layout.mask).transpose(1, 2).flatten(2))
+
+
+class Transformer(nn.Module):
+    """`depth` blocks and a last norm. Residual branches start small with depth, as in GPT-2."""
+
+    def __init__(self, width: int, depth: int, heads: int, mlp_ratio: float = 4.0):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        for block in self.blocks:
+            for linear in (block.qkv, block.up):
+                nn.init.normal_(linear.weight, std=width**-0.5)
+                nn.init.zeros_(linear.bias)
+            for linear in (block.out, block.down):
+                nn.init.normal_(linear.weight, std=(linear.in_features * 2 * depth) ** -0.5)
+                nn.init.zeros_(linear.bias)
+
+    def forward(self, x: Float[Tensor, "m d"], layout: Layout) -> Float[Tensor, "m d"]:
+        for block in self.blocks:
+            x = block(x, layout)
+        return self.norm(x)
+
+
+def mean_pool(tokens: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"] | None = None) -> Float[Tensor, "b d"]:
+    """The mean of each item's real tokens (zero for an item without any)."""
+    if mask is None:
+        return tokens.mean(1)
+    weights = mask.to(tokens.dtype)[..., None]
+    return (tokens * weights).sum(1) / weights.sum(1).clamp_min(1)
+
+
+def flat_positions(layout: Layout, table: Float[Tensor, "n d"]) -> Float[Tensor, "m d"]:
+    """The positional embedding of every flat token."""
+    if layout.index is None:
+        return table[: layout.n].repeat(layout.b, 1)
+    return table.index_select(0, layout.index % layout.n)
+
+

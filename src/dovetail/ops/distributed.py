@@ -1,0 +1,78 @@
+"""THE gather: what every process of a run holds, joined, with gradients that flow back to their owners."""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Shaped
+from torch import Tensor
+from torch.nn import functional as F
+
+from dovetail.contracts import Features
+
+
+def world_size() -> int:
+    """The number of processes that train together; 1 outside torch.distributed."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+class _Gather(torch.autograd.Function):
+    """Joins blocks of the same shape along a new first axis; the backward pass sums what all processes send back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        blocks = [torch.empty_like(x) for _ in range(world_size())]
+        dist.all_gather(blocks, x.contiguous())
+        return torch.stack(blocks)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        total = grads[0].contiguous()
+        dist.all_reduce(total)
+        return total[dist.get_rank()]
+
+
+def gather(x: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "m ..."]:
+    """The rows of all processes in rank order; their numbers of rows may differ. Gradients are summed over processes."""
+    if world_size() == 1:
+        return x
+    sizes = _all_sizes(x.shape[0], x.device)
+    longest = max(sizes)
+    padded = F.pad(x, (0, 0) * (x.ndim - 1) + (0, longest - x.shape[0]))
+    blocks = _Gather.apply(padded) if padded.is_floating_point() else _Gather.forward(None, padded)
+    return torch.cat([block[:size] for block, size in zip(blocks, sizes, strict=True)])
+
+
+def gather_features(features: Features, tokens: bool) -> Features:
+    """The features of all processes: pooled vectors, and the tokens when `tokens` says that they are needed."""
+    if world_size() == 1:
+        return features
+    pooled = gather(features.pooled)
+    if not tokens or features.tokens is None:
+        return Features(pooled, grid=features.grid)
+    longest = max(_all_sizes(features.tokens.shape[1], features.tokens.device))
+    missing = longest - features.tokens.shape[1]
+    mask = features.mask if features.mask is not None else features.tokens.new_ones(features.tokens.shape[:2]).bool()
+    joined = gather(F.pad(features.tokens, (0, 0, 0, missing)))
+    return Features(pooled, joined, gather(F.pad(mask, (0, missing)).byte()).bool(), features.grid)
+
+
+def mean_over_processes(x: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
+    """The mean of a detached figure over all processes, for logs."""
+    if world_size() == 1:
+        return x.detach()
+    total = x.detach().clone()
+    dist.all_reduce(total)
+    return total / world_size()
+
+
+def sum_over_processes(x: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
+    """The sum of a detached figure over all processes."""
+    return mean_over_processes(x) * world_size()
+
+
+def _all_sizes(size: int, device: torch.device) -> list[int]:
+    mine = torch.tensor([size], device=device)
+    sizes = [torch.empty_like(mine) for _ in range(world_size())]
+    dist.all_gather(sizes, mine)
+    return [int(s) for s in sizes]

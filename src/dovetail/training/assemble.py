@@ -1,0 +1,91 @@
+"""From names to objects: sources, tokenizer, towers and objective of a run, each checked against the others."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from torch import nn
+
+from dovetail.catalogue import build, entries, lookup
+from dovetail.contracts import Encoder, Objective, PairLoss, Similarity
+from dovetail.data.preprocessing import Preprocessing
+from dovetail.data.records import DataError, Record
+from dovetail.data.sources.kinds import Stream, Table
+from dovetail.data.text import Tokenizer, clip_bpe, from_file, train_bpe
+from dovetail.models.dual_encoder import DualEncoder
+from dovetail.models.sizes import Plan
+
+CAPTIONS_FOR_BPE = 200_000  # more do not change a vocabulary of some thousand pieces
+
+
+def make_objective(spec: str) -> nn.Module:
+    """The objective that `spec` names. A pair loss or a similarity stands for the contrastive objective with it.
+
+    Raises CatalogueError for an unknown name.
+    """
+    made = build(spec, Objective, PairLoss, Similarity)
+    contrastive = lookup("contrastive", Objective).make
+    if isinstance(made, PairLoss):
+        return contrastive(loss=made, similarity=build("cosine"))  # type: ignore[no-any-return]
+    if isinstance(made, Similarity):
+        return contrastive(loss=build("infonce"), similarity=made)  # type: ignore[no-any-return]
+    assert isinstance(made, nn.Module)
+    return made
+
+
+def all_records(sources: Sequence[Table | Stream]) -> Iterable[Record]:
+    """Every record of the sources, in order."""
+    for source in sources:
+        if isinstance(source, Stream):
+            for unit in source.units():
+                yield from source.read(unit)
+        else:
+            yield from (source[i] for i in range(len(source)))
+
+
+def make_tokenizer(spec: str | None, sources: Sequence[Table | Stream], plan: Plan) -> Tokenizer:
+    """A BPE trained on the captions (spec None), CLIP's BPE from its merges file, or any tokenizer file or folder.
+
+    Raises DataError for a file that is none of these.
+    """
+    if spec is None:
+        texts = (caption.text for record in all_records(sources) for caption in record.captions)
+        return train_bpe(islice(texts, CAPTIONS_FOR_BPE), plan.vocabulary, plan.context)
+    if spec.endswith((".txt", ".txt.gz")):
+        return clip_bpe(spec, plan.context)
+    return from_file(spec, plan.context)
+
+
+def make_model(
+    plan: Plan, image: str | None, text: str | None, tokenizer: Tokenizer, augment: Preprocessing, objective: nn.Module
+) -> DualEncoder:
+    """A dual encoder from scratch: the plan's towers, or those named by `image` and `text`.
+
+    `augment` gives everything of the preprocessing but the size in pixels, which the image tower says.
+    """
+    image_tower = build(image or plan.image, Encoder)
+    if text is None:
+        context = tokenizer.context
+        text_tower = lookup("text_transformer", Encoder).make(vocabulary=tokenizer.vocab_size, context=context, **plan.text)
+    else:
+        text_tower = build(text, Encoder)
+    loss, similarity = getattr(objective, "loss", None), getattr(objective, "similarity", None)
+    return DualEncoder(
+        image_tower,
+        text_tower,
+        plan.embed_dim,
+        replace(augment, size=image_tower.size),
+        tokenizer,
+        similarity or build("cosine"),
+        scale=getattr(loss, "initial_scale", 1 / 0.07),
+        bias=getattr(loss, "initial_bias", None),
+    )
+
+
+def check_requirements(objective: nn.Module, captions_per_image: float, source: str) -> None:
+    """Raises DataError when the objective needs what the data does not have."""
+    if "several captions" in objective.requires and captions_per_image <= 1:
+        raise DataError(
+            f"{type(objective).__name__} needs several captions per image; {source} has one per image. "
+            f"Objectives for one caption: {', '.join(e.key for e in entries(Objective) if not e.make.requires)}."
+        )

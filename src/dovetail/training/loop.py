@@ -1,0 +1,231 @@
+"""The one training loop. A new training idea is an Objective handed to it, never another loop."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from rich.console import Console
+from torch import Tensor
+
+from dovetail.data.collate import Loaded
+from dovetail.data.records import DataError, Problems
+from dovetail.models.dual_encoder import DualEncoder
+from dovetail.ops.distributed import mean_over_processes
+from dovetail.training.checkpoint import State, load_checkpoint, newest, save_checkpoint
+from dovetail.training.ema import EMA
+from dovetail.training.log import Log, bar
+from dovetail.training.optimizer import adamw, learning_rate
+from dovetail.training.settings import Budget, Settings
+from dovetail.training.task import Task
+from dovetail.training.watch import StuckWatch, not_finite
+
+Validate = Callable[[DualEncoder], Mapping[str, float]]
+"""Evaluates a model; the first figure returned decides which checkpoint is the best (higher is better)."""
+
+
+@dataclass
+class _Pending:
+    """Losses of the steps since the last row of the log, still on the device, so that no step waits for the host."""
+
+    losses: list[Tensor] = field(default_factory=list)
+    names: list[tuple[str, ...]] = field(default_factory=list)
+
+
+def accelerator(settings: Settings, cpu: bool = False) -> Accelerator:
+    """The engine for one or many processes (launch with torchrun): distribution, precision, devices."""
+    handlers = [DistributedDataParallelKwargs(broadcast_buffers=False)]
+    precision = "bf16" if settings.precision == "bf16" else "no"
+    return Accelerator(mixed_precision=precision, cpu=cpu, kwargs_handlers=handlers)
+
+
+class Trainer:
+    """Trains a task until its budget is spent.
+
+    Args:
+        task: the model and its objective.
+        settings: see Settings.
+        budget: when the run is over.
+        folder: the run's; receives log.jsonl, tensorboard/ and checkpoints/.
+        engine: from `accelerator`.
+        seed: of whatever is random within a step, such as dropout.
+        validate: evaluates during the run, or None.
+        watch: warns when nothing is learnt, or None.
+        console: where progress is shown.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        settings: Settings,
+        budget: Budget,
+        folder: Path,
+        engine: Accelerator,
+        seed: int = 0,
+        validate: Validate | None = None,
+        watch: StuckWatch | None = None,
+        console: Console | None = None,
+    ):
+        self.settings, self.budget, self.folder, self.engine, self.seed = settings, budget, folder, engine, seed
+        self.validate, self.watch, self.console = validate, watch, console or Console(stderr=True)
+        self.task = task.to(engine.device)
+        self.optimizer = adamw(self.task, settings)
+        self.ema = EMA(self.task.model, settings.ema) if settings.ema else None
+        self.state, self.problems, self.pending = State(), Problems(), _Pending()
+        self._line = ""
+        self.module = engine.prepare(self.task)
+        self._saved = time.monotonic()
+        self._shown: tuple[float, int] = (time.monotonic(), 0)
+
+    @property
+    def model(self) -> DualEncoder:
+        """The model to evaluate and keep: the average of the weights if there is one."""
+        return self.ema.average if self.ema else self.task.model
+
+    def resume(self) -> bool:
+        """Continues from the newest checkpoint of the folder; False when there is none."""
+        path = newest(self.folder / "checkpoints")
+        if path is None:
+            return False
+        self.state = load_checkpoint(path, self.task, self.optimizer, self.ema)
+        return True
+
+    def run(self, batches: Callable[[int], Iterable[Loaded]], on_best: Callable[[DualEncoder], None]) -> State:
+        """Trains. `batches(k)` gives the micro-batches from number k on; `on_best` keeps the best model so far.
+
+        Raises TrainingStopped for a loss that is not finite, DataError when no image of a batch can be used.
+        """
+        self.log = Log(self.folder, self.state.step) if self.engine.is_main_process else None
+        self._shown = (time.monotonic(), self.state.images)
+        source = _usable(batches(self.state.consumed), self)
+        try:
+            with bar(self.console) as shown:
+                line = shown.add_task("", total=1.0, visible=self.engine.is_main_process)
+                while (progress := self._progress()) < 1:
+                    started = time.monotonic()
+                    self._step(source, progress)
+                    self.state.seconds += time.monotonic() - started
+                    shown.update(line, completed=progress, description=self._after_step())
+                    self._milestones(on_best)
+            self._flush()
+        finally:
+            if self.log:
+                self.log.close()
+        return self.state
+
+    def _progress(self) -> float:
+        mine = self.budget.progress(self.state.step, self.state.seconds)
+        # The clocks of several processes differ; they must agree on the step at which they stop.
+        return float(mean_over_processes(torch.tensor(mine, dtype=torch.float64, device=self.engine.device)))
+
+    def _step(self, source: Iterator[Loaded], progress: float) -> None:
+        """One optimiser step over `accumulate` micro-batches, `progress` of the way through the run."""
+        settings, step = self.settings, self.state.step
+        # Dropout and the like depend on the step alone, so that a resumed run repeats them.
+        torch.manual_seed(self.seed * 1_000_003 + step * self.engine.num_processes + self.engine.process_index)
+        rate = learning_rate(settings.learning_rate or 0.0, settings.warmup, progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.module.train()
+        total = torch.zeros((), device=self.engine.device)
+        names: tuple[str, ...] = ()
+        micro = list(islice(source, settings.accumulate))
+        for i, loaded in enumerate(micro):
+            assert loaded.batch is not None
+            batch = loaded.batch.to(self.engine.device)
+            # Gradients are exchanged between processes after the last micro-batch only.
+            with nullcontext() if i == len(micro) - 1 else self.engine.no_sync(self.module):
+                terms = self.module(batch)
+                loss = torch.stack([t.float() for t in terms.values()]).sum() / len(micro)
+                self.engine.backward(loss)
+            total += mean_over_processes(loss)
+            names += batch.names
+            self.state.images += len(batch.ids) * self.engine.num_processes
+        self.engine.clip_grad_norm_(self.module.parameters(), settings.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.task.model.clamp_scale()
+        self.state.step += 1
+        if self.ema:
+            self.ema.update(self.task.model, self.state.step)
+        self.pending.losses.append(total)
+        self.pending.names.append(names)
+
+    def _after_step(self) -> str:
+        """Writes a row when it is time; returns the line beside the bar."""
+        if len(self.pending.losses) >= self.settings.log_every:
+            self._flush()
+        return self._line
+
+    def _flush(self) -> None:
+        losses = [float(x) for x in self.pending.losses]
+        if not losses:
+            return
+        first = self.state.step - len(losses) + 1
+        for i, loss in enumerate(losses):
+            if loss != loss or loss in (float("inf"), float("-inf")):
+                kept = newest(self.folder / "checkpoints")
+                raise not_finite(first + i, loss, self.pending.names[i], str(kept) if kept else "none yet")
+        now, (then, before) = time.monotonic(), self._shown
+        speed = (self.state.images - before) / max(now - then, 1e-9)
+        self._shown, self.pending = (now, self.state.images), _Pending()
+        mean, scale = sum(losses) / len(losses), float(self.task.model.scale.detach())
+        self._line = f"loss {mean:.3f}  {speed:,.0f} images/s  step {self.state.step:,}"
+        if self.log:
+            rate = self.optimizer.param_groups[0]["lr"]
+            figures = {"loss": mean, "learning_rate": rate, "scale": scale, "images": self.state.images}
+            self.log.row(self.state.step, {**figures, "images_per_second": speed, "seconds": self.state.seconds})
+        warning = self.watch.see(losses) if self.watch else None
+        if warning and self.engine.is_main_process:
+            self.console.print(f"[yellow]warning:[/] {warning}")
+
+    def _milestones(self, on_best: Callable[[DualEncoder], None]) -> None:
+        """Evaluates and saves when it is time."""
+        progress = self._progress()
+        due, ends = int(min(1.0, progress) * self.settings.evaluations), progress >= 1
+        if self.validate and due > self.state.evaluated:
+            self._flush()
+            started = time.monotonic()
+            self.state.evaluated = due
+            self._evaluate(self.validate, on_best)
+            self.state.seconds += time.monotonic() - started
+            self._shown = (time.monotonic(), self.state.images)
+        elif not ends and time.monotonic() - self._saved < self.settings.save_seconds:
+            return
+        self._flush()
+        if self.engine.is_main_process:
+            save_checkpoint(self.folder / "checkpoints", self.task, self.optimizer, self.ema, self.state)
+        self.engine.wait_for_everyone()
+        self._saved = time.monotonic()
+
+    def _evaluate(self, validate: Validate, on_best: Callable[[DualEncoder], None]) -> None:
+        if not self.engine.is_main_process:
+            return
+        figures = validate(self.model)
+        name, score = next(iter(figures.items()))
+        if self.log:
+            self.log.row(self.state.step, dict(figures))
+        self.console.print(f"step {self.state.step:,}: {name} {score:.1f}")
+        if self.state.best is None or score > self.state.best:
+            self.state.best, self.state.best_step = score, self.state.step
+            on_best(self.model)
+
+
+def _usable(loaded: Iterable[Loaded], trainer: Trainer) -> Iterator[Loaded]:
+    """Counts what was taken and skipped; passes on the batches that hold something."""
+    empty = 0
+    for item in loaded:
+        trainer.state.consumed += 1
+        for cause, name in item.skipped:
+            trainer.problems.add(cause, name)
+        empty = 0 if item.batch is not None else empty + 1
+        if item.batch is not None:
+            yield item
+        elif empty >= 10 or trainer.engine.num_processes > 1:
+            raise DataError(f"no image of {empty} batches in a row can be used: {'; '.join(trainer.problems.lines())}")
+    raise DataError("the data ended before the run did; an endless plan of batches is expected")

@@ -1,0 +1,158 @@
+"""Every pair loss with every similarity on the contrast engine: in blocks, in several processes, with several positives."""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dovetail.contracts import Features, PairLoss, Similarity
+from dovetail.ops.contrast import Side, contrast
+from tests.contracts.samples import features, objects
+from tests.processes import run
+
+CLOSE = {"rtol": 1e-6, "atol": 1e-8}
+
+
+def _combinations() -> list[tuple[Any, Any]]:
+    return list(product(objects(PairLoss), objects(Similarity)))
+
+
+COMBINATIONS = pytest.mark.parametrize(
+    "loss, similarity",
+    [pytest.param(a, b, id=f"{type(a).__name__}-{type(b).__name__}") for a, b in _combinations()],
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Both sides of a batch."""
+
+    left: Side
+    right: Side
+
+
+def _case(name: str) -> Case:
+    """Six images and nine captions: how they belong together depends on the name."""
+    torch.manual_seed(len(name))
+    left, right = torch.arange(6), torch.tensor([0, 0, 1, 2, 2, 2, 3, 4, 5])
+    rows, cols = torch.ones(6, dtype=torch.float64), torch.ones(9, dtype=torch.float64)
+    if name == "equal ids":
+        left, right = torch.tensor([7, 1, 2, 7, 7, 5]), torch.tensor([7, 7, 1, 2, 2, 2, 7, 7, 5])
+    if name == "weights":
+        rows, cols = torch.rand(6, dtype=torch.float64), torch.rand(9, dtype=torch.float64)
+        rows[1], cols[4] = 0, 0
+    if name == "hard negatives":
+        right = torch.tensor([0, -1, 1, 2, -2, 2, 3, -3, 5])  # captions of no image, and image 4 without a caption
+        cols = (right >= 0).double()
+    return Case(Side(features(6, n=4), left, rows), Side(features(9, n=5), right, cols))
+
+
+NAMES = ("several captions", "equal ids", "weights", "hard negatives")
+CASES = pytest.mark.parametrize("name", NAMES)
+Outcome = tuple[Tensor, dict[str, Tensor]]
+
+
+def _outcome(case: Case, loss: PairLoss, similarity: Similarity, block: int) -> Outcome:
+    """The engine's value and its gradients."""
+    leaves = _leaves(case)
+    left, right = _on(case.left, leaves, "left"), _on(case.right, leaves, "right")
+    value = contrast(left, right, similarity, loss, leaves["scale"], leaves.get("bias"), block)
+    value.backward()
+    return value.detach(), {k: x.grad if x.grad is not None else torch.zeros_like(x) for k, x in leaves.items()}
+
+
+def _leaves(case: Case) -> dict[str, Tensor]:
+    found = {"scale": torch.tensor(3.0, dtype=torch.float64), "bias": torch.tensor(-1.0, dtype=torch.float64)}
+    for name, side in (("left", case.left), ("right", case.right)):
+        found |= {f"{name} pooled": side.features.pooled, f"{name} tokens": side.features.tokens}
+    return {k: x.detach().clone().requires_grad_() for k, x in found.items()}
+
+
+def _on(side: Side, leaves: dict[str, Tensor], name: str) -> Side:
+    f = Features(leaves[f"{name} pooled"], leaves[f"{name} tokens"], side.features.mask)
+    return Side(f, side.ids, side.weights)
+
+
+def _plain(case: Case, loss: PairLoss, similarity: Similarity) -> Outcome:
+    """The engine's definition: whole matrices, one row after the other."""
+    leaves = _leaves(case)
+    left, right = _on(case.left, leaves, "left"), _on(case.right, leaves, "right")
+    total = torch.zeros((), dtype=torch.float64)
+    for rows, cols in ((left, right), (right, left)):
+        scores = leaves["scale"] * similarity(rows.features, cols.features) + leaves["bias"]
+        targets = torch.zeros_like(scores)
+        for i, j in product(range(len(rows.ids)), range(len(cols.ids))):
+            targets[i, j] = float(rows.ids[i] == cols.ids[j])
+        losses = [loss.rows(scores[i : i + 1], targets[i : i + 1])[0] * w for i, w in enumerate(rows.weights)]
+        total = total + torch.stack(losses).sum() / rows.weights.sum()
+    (total / 2).backward()
+    return (total / 2).detach(), {k: x.grad if x.grad is not None else torch.zeros_like(x) for k, x in leaves.items()}
+
+
+@COMBINATIONS
+@CASES
+@pytest.mark.parametrize("block", [1, 7, 20, 1 << 24])
+def test_in_blocks_as_whole(loss: PairLoss, similarity: Similarity, name: str, block: int) -> None:
+    _same(_outcome(_case(name), loss, similarity, block), _plain(_case(name), loss, similarity))
+
+
+@COMBINATIONS
+def test_weightless_rows_ask_nothing_but_answer(loss: PairLoss, similarity: Similarity) -> None:
+    """A caption of weight 0 has no row of its own, and is a column in the rows of all images."""
+    case = _case("hard negatives")
+    less = Side(_some(case.right.features, case.right.ids >= 0), case.right.ids[case.right.ids >= 0], torch.ones(6))
+    value, gradients = _outcome(case, loss, similarity, 1 << 24)
+    assert gradients["right pooled"].isfinite().all()
+    without, _ = _outcome(Case(case.left, Side(less.features, less.ids, less.weights.double())), loss, similarity, 1 << 24)
+    assert value > without, "hard negatives make the images' questions harder"
+
+
+def _some(f: Features, index: Tensor) -> Features:
+    assert f.tokens is not None and f.mask is not None
+    return Features(f.pooled[index], f.tokens[index], f.mask[index])
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_many_processes_as_one(processes: int) -> None:
+    """The mean of the values, and of the gradients as DistributedDataParallel averages them, is that of one process."""
+    parts = run(_parts, processes, processes)
+    runs = [(n, c, b) for n in NAMES for c in _combinations() for b in (1, 1 << 24)]
+    assert runs and all(len(p) == len(runs) for p in parts)
+    for i, (name, (loss, similarity), _) in enumerate(runs):
+        joined: dict[str, Tensor] = {}
+        for key in parts[0][i][1]:
+            pieces = [p[i][1][key] for p in parts]
+            joined[key] = sum(pieces) / processes if key in ("scale", "bias") else torch.cat(pieces) / processes
+        value = sum(p[i][0] for p in parts) / processes
+        try:
+            _same((value, joined), _plain(_case(name), loss, similarity))
+        except AssertionError as error:
+            what = f"{name}, {type(loss).__name__}, {type(similarity).__name__}, {processes} processes"
+            raise AssertionError(what) from error
+
+
+def _parts(rank: int, processes: int) -> list[Outcome]:
+    """What one process finds, whose part of the batch is larger or smaller than the others'; of three, the first has none."""
+    ends = {2: ((0, 2, 6), (0, 6, 9)), 3: ((0, 0, 5, 6), (0, 0, 4, 9))}[processes]
+    found = []
+    for name in NAMES:
+        case = _case(name)
+        mine = Case(*(_slice(side, end[rank], end[rank + 1]) for side, end in zip((case.left, case.right), ends, strict=True)))
+        for loss, similarity in _combinations():
+            found += [_outcome(mine, loss, similarity, block) for block in (1, 1 << 24)]
+    return found
+
+
+def _slice(side: Side, start: int, stop: int) -> Side:
+    index = torch.arange(start, stop)
+    return Side(_some(side.features, index), side.ids[index], side.weights[index])
+
+
+def _same(found: Outcome, expected: Outcome) -> None:
+    torch.testing.assert_close(found[0], expected[0], **CLOSE)
+    assert found[1].keys() == expected[1].keys()
+    for key, gradient in expected[1].items():
+        torch.testing.assert_close(found[1][key], gradient, **CLOSE, msg=lambda m, key=key: f"gradient of {key}: {m}")
