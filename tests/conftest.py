@@ -42,6 +42,14 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small finished run (`run`) and of the data that it was trained on; not to be changed."""
+    from tests import runs
+
+    return runs.finished(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium or Chrome on this machine; the test is skipped where there is none."""
     for name in ("chromium", "chromium-browser", "google-chrome"):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, get_args
 
 from dovetail import contracts
 
@@ -45,7 +45,8 @@ class Entry:
         """The card's citation, with the groups `authors`, `title` and `year`."""
         found = CITATION.search(self.card)
         if found is None:
-            raise CatalogueError(f'{self.make.__module__}: the docstring has no line of the form: Authors, "Title", year.')
+            wanted = 'the docstring has no line of the form: Authors, "Title", year.'
+            raise CatalogueError(f"{self.make.__module__}: {wanted}")
         return found
 
     @property
@@ -86,24 +87,26 @@ def entries(contract: type | None = None) -> list[Entry]:
 
 
 def lookup(key: str, *among: type) -> Entry:
-    """The entry called `key`, of any of the contracts `among` (of all, when none is named).
+    """The entry called `key`, of any of the contracts `among` (of all, when none is named); of several, of the first.
 
     Raises CatalogueError with the nearest names when there is none.
     """
-    wanted = [e for e in discover().values() if not among or e.contract in {c.__name__ for c in among}]
-    for entry in wanted:
-        if entry.key == key:
-            return entry
+    kinds = [c.__name__ for c in among]
+    wanted = [e for e in discover().values() if not kinds or e.contract in kinds]
+    named = sorted((e for e in wanted if e.key == key), key=lambda e: kinds.index(e.contract) if kinds else 0)
+    if named:
+        return named[0]
     known = sorted({e.key for e in wanted})
     near = difflib.get_close_matches(key.lower(), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}."
-    kind = " or ".join(c.__name__ for c in among) or "method"
+    kind = " or ".join(kinds) or "method"
     raise CatalogueError(f"no {kind} is called {key!r}; {hint} `dovetail methods` lists all.")
 
 
 def build(spec: str, *among: type) -> Any:
     """Makes the object that a short text describes: `siglip`, `siglip(initial_bias=-5)`, `timm:resnet18`,
-    `contrastive(loss=siglip, similarity=cosine)`. Arguments are literals or such texts again; nothing is executed.
+    `contrastive(loss=siglip, similarity=cosine)`. Arguments are literals or such texts again, of the contract that the
+    option is annotated with; nothing is executed.
 
     Raises CatalogueError for an unknown name, an unknown option or a text of another form.
     """
@@ -112,7 +115,7 @@ def build(spec: str, *among: type) -> Any:
         return _make(lookup(key, *among), [argument], {}, spec)
     try:
         tree = ast.parse(spec.strip(), mode="eval").body
-    except SyntaxError as error:
+    except (SyntaxError, ValueError) as error:  # ValueError: a text with null bytes
         raise CatalogueError(f"{spec!r} is not of the form name, name:argument or name(option=value, ...)") from error
     return _build(tree, among, spec)
 
@@ -122,18 +125,32 @@ def _build(node: ast.expr, among: tuple[type, ...], spec: str) -> Any:
     name = call.func if call else node
     if not isinstance(name, ast.Name):
         raise CatalogueError(f"{spec!r} is not of the form name, name:argument or name(option=value, ...)")
-    args = [_value(a, spec) for a in call.args] if call else []
-    options = {str(k.arg): _value(k.value, spec) for k in call.keywords} if call else {}
-    return _make(lookup(name.id, *among), args, options, spec)
+    entry = lookup(name.id, *among)
+    kinds: dict[str | int, tuple[type, ...]] = {k: _contracts_in(p.annotation) for k, p in entry.options.items()}
+    kinds |= dict(enumerate(kinds.values()))  # an option is given by name or by its place
+    args = [_value(a, kinds.get(i, ()), spec) for i, a in enumerate(call.args)] if call else []
+    options = {str(k.arg): _value(k.value, kinds.get(str(k.arg), ()), spec) for k in call.keywords} if call else {}
+    return _make(entry, args, options, spec)
 
 
-def _value(node: ast.expr, spec: str) -> Any:
+def _contracts_in(annotation: Any) -> tuple[type, ...]:
+    """The contracts that an option's annotation names: `PairLoss`, `PairLoss | None`."""
+    return tuple(hint for hint in (annotation, *get_args(annotation)) if hint in _contracts())
+
+
+@cache
+def _contracts() -> tuple[type, ...]:
+    return tuple(c for c in vars(contracts).values() if getattr(c, "_is_protocol", False) and c is not Protocol)
+
+
+def _value(node: ast.expr, among: tuple[type, ...], spec: str) -> Any:
     if isinstance(node, ast.Name | ast.Call):
-        return _build(node, (), spec)
+        return _build(node, among, spec)
     try:
         return ast.literal_eval(node)
-    except ValueError as error:
-        raise CatalogueError(f"{spec!r}: {ast.unparse(node)} is neither a number, a text, a list nor a method") from error
+    except (ValueError, TypeError) as error:
+        what = ast.unparse(node)
+        raise CatalogueError(f"{spec!r}: {what} is neither a number, a text, a list nor a method") from error
 
 
 def _make(entry: Entry, args: list[Any], options: dict[str, Any], spec: str) -> Any:

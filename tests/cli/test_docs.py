@@ -9,7 +9,7 @@ from dovetail.catalogue import Entry
 from dovetail.cli import docs
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "methods"
-CARD = '''Toy: two things are alike when they are equal.
+CARD = """Toy: two things are alike when they are equal.
 
 Doe and Roe, "A Title
 Over Two Lines", 2020.
@@ -17,7 +17,7 @@ Over Two Lines", 2020.
     s_ij = 1 if x_i = y_j else 0         (eq. 2)
         where x is a thing
 
-Differs from nothing.'''
+Differs from nothing."""
 
 
 class Toy:

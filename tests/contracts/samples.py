@@ -64,7 +64,7 @@ def objects(contract: type) -> list[Any]:
 
 def _choices(name: str, parameter: inspect.Parameter) -> tuple[Any, ...]:
     for hint in (parameter.annotation, *get_args(parameter.annotation)):
-        if isinstance(hint, type) and hint is getattr(contracts, hint.__name__, None):
+        if getattr(hint, "_is_protocol", False) and hint is getattr(contracts, hint.__name__):
             return tuple(make for e in catalogue.entries(hint) for make in makers(e))
     required = REQUIRED.get(name, ()) if parameter.default is inspect.Parameter.empty else ()
     return SMALL.get(name, required)

@@ -1,4 +1,4 @@
-"""Every pair loss with every similarity on the contrast engine: in blocks, in several processes, with several positives."""
+"""Every pair loss with every similarity on the contrast engine: in blocks, in processes, with several positives."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -106,7 +106,9 @@ def test_weightless_rows_ask_nothing_but_answer(loss: PairLoss, similarity: Simi
     less = Side(_some(case.right.features, case.right.ids >= 0), case.right.ids[case.right.ids >= 0], torch.ones(6))
     value, gradients = _outcome(case, loss, similarity, 1 << 24)
     assert gradients["right pooled"].isfinite().all()
-    without, _ = _outcome(Case(case.left, Side(less.features, less.ids, less.weights.double())), loss, similarity, 1 << 24)
+    without, _ = _outcome(
+        Case(case.left, Side(less.features, less.ids, less.weights.double())), loss, similarity, 1 << 24
+    )
     assert value > without, "hard negatives make the images' questions harder"
 
 
@@ -135,12 +137,14 @@ def test_many_processes_as_one(processes: int) -> None:
 
 
 def _parts(rank: int, processes: int) -> list[Outcome]:
-    """What one process finds, whose part of the batch is larger or smaller than the others'; of three, the first has none."""
+    """What one process finds; the parts of the batch differ in size, and of three processes the first has none."""
     ends = {2: ((0, 2, 6), (0, 6, 9)), 3: ((0, 0, 5, 6), (0, 0, 4, 9))}[processes]
     found = []
     for name in NAMES:
         case = _case(name)
-        mine = Case(*(_slice(side, end[rank], end[rank + 1]) for side, end in zip((case.left, case.right), ends, strict=True)))
+        mine = Case(
+            *(_slice(side, end[rank], end[rank + 1]) for side, end in zip((case.left, case.right), ends, strict=True))
+        )
         for loss, similarity in _combinations():
             found += [_outcome(mine, loss, similarity, block) for block in (1, 1 << 24)]
     return found

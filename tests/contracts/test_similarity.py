@@ -16,7 +16,9 @@ EXACT = {"rtol": 1e-10, "atol": 1e-10}
 def test_gives_a_score_for_every_row_and_column(make: Make) -> None:
     for r, c in ((3, 4), (1, 1), (2, 0), (0, 2)):
         assert make()(features(r), features(c)).shape == (r, c)
-    assert make()(features(2, n=3), features(3, n=7)).shape == (2, 3), "images and texts have different numbers of tokens"
+    assert make()(features(2, n=3), features(3, n=7)).shape == (2, 3), (
+        "images and texts have different numbers of tokens"
+    )
 
 
 @SIMILARITIES

@@ -1,4 +1,4 @@
-"""The engine itself, with a pair loss and similarities made for the test: what it computes and what it keeps in memory."""
+"""The engine itself, with a loss and similarities made for the test: what it computes and what it keeps in memory."""
 
 import pytest
 import torch
@@ -118,7 +118,9 @@ def test_a_side_that_does_not_learn_costs_nothing() -> None:
     left, right = _pair()
     pooled = left.features.pooled.clone().requires_grad_()
     for block in (1, 1 << 24):
-        contrast(Side(Features(pooled), left.ids, left.weights), right, Products(), Squares(), torch.tensor(1.0), block=block).backward()
+        contrast(
+            Side(Features(pooled), left.ids, left.weights), right, Products(), Squares(), torch.tensor(1.0), block=block
+        ).backward()
     assert pooled.grad is not None and right.features.pooled.grad is None
 
 

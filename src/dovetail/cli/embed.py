@@ -5,9 +5,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from dovetail.data.records import DataError, Problems
 from dovetail.data.sources import Columns, Table, open_source
 from dovetail.evaluation.embed import embed as write_embeddings
-from dovetail.models.pretrained import load
+from dovetail.models.pretrained import load, read_json, write_json
 from dovetail.training.run import device
 
 
@@ -30,15 +31,29 @@ def embed(
         workers: processes that decode images; by default as many as there are cores.
     """
     model, source, console = load(run, device()), open_source(data, columns), Console(stderr=True)
+    claim(out, run, data)
     total = len(source) if isinstance(source, Table) else None
     columns_shown = (TextColumn("embed"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    problems = source.problems
-    done = 0
+    done, skipped = 0, Problems()
     with Progress(*columns_shown, console=console) as progress:
         line = progress.add_task("embed", total=total)
-        for done, skipped in write_embeddings(model, source, out, workers):
+        for done, found in write_embeddings(model, source, out, workers):
             progress.update(line, completed=done)
-            problems = skipped
-    for told in problems.lines():
+            skipped = found
+    skipped.merge(source.problems)
+    for told in skipped.lines():
         console.print(f"[yellow]skipped[/] {told}")
     console.print(f"{done:,} records done; the embeddings lie in {out}")
+
+
+def claim(out: Path, run: str, data: str) -> None:
+    """Notes in `out` whose embeddings it holds. Raises DataError when it holds others, which must not be continued."""
+    path, asked = out / "source.json", {"run": run, "data": data}
+    held = read_json(path) if path.exists() else asked
+    if held != asked:
+        told = f"{held.get('data')} by {held.get('run')}"
+        raise DataError(f"{out} holds the embeddings of {told}; choose another --out, or delete it.")
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out} is a file; --out names a folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(asked, path)

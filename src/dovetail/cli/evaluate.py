@@ -43,7 +43,9 @@ def evaluate(
         if first.label is not None:
             results.append(ZeroShotBenchmark(source, None, prompts, f"zero-shot on {spec}", limit)(embedder))
         if not first.captions and first.label is None:
-            raise DataError(f"{spec} has neither captions nor labels; name them with --columns.captions or --columns.label")
+            raise DataError(
+                f"{spec} has neither captions nor labels; name them with --columns.captions or --columns.label"
+            )
     found = Results(tuple(results), {"run": run})
     found.write(out or Path(run) / "metrics.json")
     Console().print(found.table())

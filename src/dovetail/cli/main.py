@@ -88,9 +88,9 @@ def _parser(chosen: str | None) -> ArgumentParser:
 
 def _options(parser: ArgumentParser, function: Callable[..., Any]) -> None:
     parser.add_argument("--config", action="config", help="a YAML file with options, such as a run's config.yaml")
-    placed = {p for p in signature(function).parameters if p in POSITIONAL}
+    placed: set[str | int] = {p for p in signature(function).parameters if p in POSITIONAL}
     for name in placed:
-        parser.add_argument(name, type=str)
+        parser.add_argument(str(name), type=str)
     parser.add_function_arguments(function, skip=placed, as_group=False)
 
 

@@ -1,4 +1,5 @@
-"""Keeping freed memory for the next step instead of returning it to the system, which costs a training step on a CPU dearly."""
+"""Keeping freed memory for the next step instead of returning it to the system, which costs a training step on a CPU
+dearly."""
 
 import ctypes
 import sys

@@ -29,6 +29,7 @@ from dovetail.evaluation.report import (
     Report,
     Training,
     curves,
+    write_picture,
     write_report,
 )
 from dovetail.evaluation.report.answers import examples, mistakes, similarities
@@ -44,16 +45,19 @@ NAMES = {"median_rank": "median rank", "top1": "top 1", "top5": "top 5", "mean_p
 
 
 def write_run_report(run: Run, recipe: Recipe, config: Mapping[str, Any], surveyed: Survey, results: Results) -> Path:
-    """Writes report.html into the run's folder and returns its path."""
+    """Writes report.html, and report.png with a few of its queries, into the run's folder; returns the page's path."""
     retrieval = next((r for r in results.results if isinstance(_full(r), RetrievalResult)), None)
     zero_shot = next((r for r in results.results if r is not retrieval and r.evidence is not None), None)
     evidence = retrieval.evidence if retrieval else None
+    answers = examples(evidence) if evidence else None
+    if answers:
+        write_picture(answers.text_queries[:4], run.folder / "report.png")
     report = Report(
         headline=_headline(run, recipe, surveyed, retrieval, zero_shot),
         training=_training(run),
         retrieval=_retrieval_table(retrieval) if retrieval else None,
         zero_shot=_zero_shot_table(zero_shot) if zero_shot else None,
-        examples=examples(evidence) if evidence else None,
+        examples=answers,
         mistakes=mistakes(evidence) if evidence else None,
         similarities=similarities(evidence) if evidence else None,
         data=_data(run, surveyed, results),
@@ -71,7 +75,9 @@ def _figure(result: Result, key: str, name: str) -> Figure:
     return Figure(name, estimate, result.chance.get(key), 1 if estimate.share else 0)
 
 
-def _headline(run: Run, recipe: Recipe, surveyed: Survey, retrieval: Result | None, zero_shot: Result | None) -> Headline:
+def _headline(
+    run: Run, recipe: Recipe, surveyed: Survey, retrieval: Result | None, zero_shot: Result | None
+) -> Headline:
     shown = []
     if zero_shot:
         shown.append(_figure(zero_shot, "top1", "zero-shot accuracy"))
@@ -80,8 +86,9 @@ def _headline(run: Run, recipe: Recipe, surveyed: Survey, retrieval: Result | No
         shown += [_figure(retrieval, k, f"{WAYS[k.partition('/')[0]].lower()}, {k.partition('/')[2]}") for k in keys]
     minutes = run.state.seconds / 60
     sentence = (
-        f"A dual encoder of {run.parameters['all'] / 1e6:.1f} million parameters, trained from scratch with {recipe.objective} "
-        f"for {minutes:.1f} minutes on {surveyed.items:,} images with {surveyed.captions:,} captions."
+        f"A dual encoder of {run.parameters['all'] / 1e6:.1f} million parameters, trained from scratch "
+        f"with {recipe.objective} for {minutes:.1f} minutes on {surveyed.items:,} images "
+        f"with {surveyed.captions:,} captions."
     )
     steps = (
         NextStep("Measure it on other data", f"dovetail evaluate {run.folder} --data YOUR.csv"),
@@ -99,8 +106,8 @@ def _cautions(run: Run, retrieval: Result | None) -> list[str]:
         found.append(f"Measured on {retrieval.counts['images']} images only; the intervals are wide.")
     if retrieval and run.state.best is not None:
         found.append(
-            f"The weights are those of step {run.state.best_step:,}, the best of {run.state.evaluated} on this very data; "
-            "measure on a third set before quoting the figures."
+            f"The weights are those of step {run.state.best_step:,}, the best of {run.state.evaluated} on this very "
+            "data; measure on a third set before quoting the figures."
         )
     return found
 
@@ -144,7 +151,13 @@ def _data(run: Run, surveyed: Survey, results: Results) -> DataSection:
         skipped.counts[cause] = run.skipped.counts[cause]
         skipped.examples[cause] = run.skipped.examples[cause]
     train = DataPart(
-        "train", surveyed.items, surveyed.captions, surveyed.captions_per_image, surveyed.words, surveyed.languages, skipped
+        "train",
+        surveyed.items,
+        surveyed.captions,
+        surveyed.captions_per_image,
+        surveyed.words,
+        surveyed.languages,
+        skipped,
     )
     held_out = [
         DataPart(r.name, r.counts["images"], r.counts.get("captions", 0), skipped=r.skipped) for r in results.results
@@ -167,20 +180,31 @@ def _card(run: Run, recipe: Recipe, config: Mapping[str, Any]) -> ModelCard:
         Fact("Objective", recipe.objective),
         Fact("Device", place),
         Fact("Written", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
-        Fact("Versions", f"dovetail {dovetail.__version__}, torch {torch.__version__}, Python {platform.python_version()}"),
+        Fact(
+            "Versions",
+            f"dovetail {dovetail.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
+        ),
     )
     parts = [made, *(getattr(made, name) for name in ("loss", "similarity") if hasattr(made, name)), model.image]
     cited = {f'{m["authors"]}, "{m["title"]}", {m["year"]}.': None for p in parts for m in [entry_of(p).citation]}
-    load = (
-        f"import dovetail\n\nmodel = dovetail.load({str(run.folder)!r})\nimages = model.encode_image(['a.jpg', 'b.jpg'])\n"
-        "texts = model.encode_text(['a dog in the snow'])\nmodel.similarity(texts, images)"
+    load = "\n".join(
+        (
+            "import dovetail",
+            "",
+            f"model = dovetail.load({str(run.folder)!r})",
+            "images = model.encode_image(['a.jpg', 'b.jpg'])",
+            "texts = model.encode_text(['a dog in the snow'])",
+            "model.similarity(texts, images)",
+        )
     )
     limits = (
         "It knows what its training captions speak of, and repeats their gaps and prejudices.",
         "Scores are comparable within one query; their absolute height has no meaning of its own.",
     )
     groups = (FactGroup("Model", towers), FactGroup("Making", made_with))
-    return ModelCard(groups, tuple(cited), load, limits, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+    return ModelCard(
+        groups, tuple(cited), load, limits, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+    )
 
 
 def _tower(config: Mapping[str, Any]) -> str:

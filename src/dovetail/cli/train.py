@@ -10,14 +10,14 @@ from dovetail.cli.report import write_run_report
 from dovetail.data.images import decode
 from dovetail.data.preprocessing import Preprocessing
 from dovetail.data.records import DataError
-from dovetail.data.sources import Columns, Stream, Table, open_source, stream_source
+from dovetail.data.sources import Columns, Source, Stream, Table, open_source, stream_source
 from dovetail.data.survey import Survey, need_captions, survey
 from dovetail.evaluation.adapter import Embedder
 from dovetail.evaluation.benchmarks import RetrievalBenchmark
 from dovetail.evaluation.result import Results
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.models.sizes import Size
-from dovetail.training.loop import Validate
+from dovetail.training.loop import Validate, is_main
 from dovetail.training.run import Recipe, fit, has_gpu
 from dovetail.training.settings import Settings
 
@@ -73,20 +73,31 @@ def train(
         workers: processes that decode images; by default as many as there are cores.
         resume: continue the run in `out`.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=not is_main())
     sources = [_open(spec, columns, stream) for spec in data]
     console.print(f"reading {', '.join(data)}")
     surveyed = survey(sources, decode)
     need_captions(surveyed)
     tell(surveyed, console)
-    held_out = [open_source(spec, columns) for spec in val or []]
+    held_out = [_held_out(spec, columns) for spec in val or []]
     recipe = Recipe(
         objective, size, image, text, tokenizer, captions_per_image, augment, steps, epochs, minutes, batch, settings
     ).resolved(surveyed.items, has_gpu())
-    config = {"data": data, "out": str(out), "val": val, "columns": asdict(columns), "weights": weights, "stream": stream}
+    config = {
+        "data": data,
+        "out": str(out),
+        "val": val,
+        "columns": asdict(columns),
+        "weights": weights,
+        "stream": stream,
+    }
     config |= plain(asdict(recipe)) | {"seed": seed, "workers": workers}
     run = fit(sources, surveyed, out, recipe, config, seed, weights, workers, validation(held_out), resume, console)
-    results = Results(tuple(RetrievalBenchmark(s, f"retrieval on {s.name}")(Embedder(run.model)) for s in held_out), {"run": str(out)})
+    if not is_main():
+        return
+    results = Results(
+        tuple(RetrievalBenchmark(s, f"retrieval on {s.name}")(Embedder(run.model)) for s in held_out), {"run": str(out)}
+    )
     results.write(out / "metrics.json")
     write_run_report(run, recipe, config, surveyed, results)
     if held_out:
@@ -121,6 +132,13 @@ def _open(spec: str, columns: Columns, stream: bool) -> Table | Stream:
     source = stream_source(spec, columns) if stream else open_source(spec, columns)
     if not isinstance(source, Table | Stream):
         raise DataError(f"{spec}: neither a table nor a stream")
+    return source
+
+
+def _held_out(spec: str, columns: Columns) -> Source:
+    """Data to evaluate on. Raises DataError now, not after an hour of training, when there is nothing to evaluate."""
+    source = open_source(spec, columns)
+    need_captions(survey(source, decode, sample=16))
     return source
 
 

@@ -15,7 +15,7 @@ import torch
 
 from dovetail.data.collate import Collate, Draw
 from dovetail.data.loading import loader
-from dovetail.data.records import DataError, Problems
+from dovetail.data.records import DataError, Problems, Record
 from dovetail.data.sources import Stream, Table
 from dovetail.data.stream import in_order
 from dovetail.models.dual_encoder import DualEncoder
@@ -62,8 +62,10 @@ def embed(
 
 
 def _rows(read: list[Draw], used: tuple[str, ...]) -> list[dict[str, object]]:
-    known = {draw.record.name: draw.record for draw in read}
-    kept = [known[name] for name in used]
+    kept: list[Record] = []
+    for draw in read:  # in order, for files of the same name in two folders give records of the same name
+        if len(kept) < len(used) and draw.record.name == used[len(kept)]:
+            kept.append(draw.record)
     return [{"name": r.name, "id": r.id, "label": r.label, "captions": [c.text for c in r.captions]} for r in kept]
 
 

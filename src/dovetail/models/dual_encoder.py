@@ -105,7 +105,9 @@ class DualEncoder(nn.Module):
         self, images: Any, batch_size: int = 64, output: Literal["numpy"] = "numpy", progress: bool = False
     ) -> np.ndarray: ...
     @overload
-    def encode_image(self, images: Any, batch_size: int, output: Literal["torch"], progress: bool = False) -> Tensor: ...
+    def encode_image(
+        self, images: Any, batch_size: int, output: Literal["torch"], progress: bool = False
+    ) -> Tensor: ...
     @overload
     def encode_image(self, images: Any, *, output: Literal["torch"], progress: bool = False) -> Tensor: ...
 
@@ -118,9 +120,11 @@ class DualEncoder(nn.Module):
     ) -> np.ndarray | Tensor:
         """Embeddings of unit length, (n embed_dim), of pictures, paths, arrays or tensors (one alone gives one row).
 
-        output: "numpy" (on the CPU) or "torch" (on the model's device). Raises DataError for a picture that cannot be read.
+        output: "numpy" (on the CPU) or "torch" (on the model's device). Raises DataError for a picture that cannot be
+        read.
         """
-        listed = [images] if isinstance(images, ImageLike | str | Tensor) and not _is_stack(images) else list(images)  # type: ignore[arg-type]
+        alone = isinstance(images, ImageLike | str | Tensor) and not _is_stack(images)
+        listed = [images] if alone else list(images)  # type: ignore[arg-type]
 
         def encode(part: Sequence[Any]) -> Tensor:
             pixels = torch.stack([self.preprocessing.evaluate(decode(image)) for image in part])
@@ -186,5 +190,3 @@ class DualEncoder(nn.Module):
 
 def _is_stack(images: Any) -> bool:
     return isinstance(images, np.ndarray | Tensor) and images.ndim == 4
-
-

@@ -18,6 +18,6 @@ def pieces(items: Sequence[T], size: int, title: str | None = None) -> Iterator[
         yield items[start : start + size]
 
 
-def joined(parts: list[Float[Tensor, "n d"]], width: int, device: torch.device) -> Float[Tensor, "m d"]:
+def joined(parts: list[Float[Tensor, "_ d"]], width: int, device: torch.device) -> Float[Tensor, "m d"]:
     """The parts one after the other; an empty (0 width) tensor when there are none."""
     return torch.cat(parts) if parts else torch.empty(0, width, device=device)

@@ -1,6 +1,6 @@
 """Models on disk: a folder with weights (safetensors), configuration, tokenizer and preprocessing. No code is executed.
 
-    model.safetensors   config.json   preprocessing.json   tokenizer.json   tokenizer_config.json
+model.safetensors   config.json   preprocessing.json   tokenizer.json   tokenizer_config.json
 """
 
 import json
@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from dovetail.catalogue import configuration, rebuild
+from dovetail.catalogue import CatalogueError, configuration, rebuild
 from dovetail.data.preprocessing import Preprocessing
 from dovetail.data.text import Tokenizer
 from dovetail.models.dual_encoder import DualEncoder
@@ -38,7 +38,7 @@ def save(model: DualEncoder, folder: str | Path) -> Path:
         "embed_dim": model.embed_dim,
         "has_bias": model.bias is not None,
     }
-    tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    tensors = {k: v.detach().cpu() for k, v in model.state_dict().items()}
     save_tensors(tensors, folder / WEIGHTS)
     model.tokenizer.save(folder)
     write_json(model.preprocessing.to_json(), folder / PREPROCESSING)
@@ -53,7 +53,9 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> DualEncoder:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise CheckpointError(f"{folder}: no such folder; expected a run or checkpoint folder with {CONFIG} and {WEIGHTS}")
+        raise CheckpointError(
+            f"{folder}: no such folder; expected a run or checkpoint folder with {CONFIG} and {WEIGHTS}"
+        )
     config = read_json(folder / CONFIG)
     if not isinstance(config, dict) or config.get("format") != f"dovetail-{FORMAT}":
         found = config.get("format") if isinstance(config, dict) else None
@@ -70,18 +72,27 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> DualEncoder:
         )
     except KeyError as error:
         raise CheckpointError(f"{folder / CONFIG}: the entry {error} is missing") from error
+    except CatalogueError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
     put(model, load_tensors(folder / WEIGHTS), folder / WEIGHTS)
     return model.to(device).eval()
 
 
 def put(module: torch.nn.Module, tensors: dict[str, torch.Tensor], source: Path) -> None:
-    """Loads tensors into a module. Raises CheckpointError naming `source` and the tensors that are missing or do not fit."""
+    """Loads tensors into a module. Raises CheckpointError naming `source` and the tensors that are missing or do not
+    fit."""
     own = module.state_dict()
     missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-    wrong = [f"{k} {tuple(tensors[k].shape)} for {tuple(v.shape)}" for k, v in own.items() if k in tensors and tensors[k].shape != v.shape]
+    wrong = [
+        f"{k} {tuple(tensors[k].shape)} for {tuple(v.shape)}"
+        for k, v in own.items()
+        if k in tensors and tensors[k].shape != v.shape
+    ]
     for what, names in (("misses", missing), ("has unexpected", extra), ("has the wrong shape for", wrong)):
         if names:
-            raise CheckpointError(f"{source} {what} {len(names)} tensors, e.g. {', '.join(names[:3])}; is it from another model?")
+            raise CheckpointError(
+                f"{source} {what} {len(names)} tensors, e.g. {', '.join(names[:3])}; is it from another model?"
+            )
     module.load_state_dict(tensors)
 
 
@@ -89,7 +100,9 @@ def save_tensors(tensors: dict[str, torch.Tensor], path: Path, notes: dict[str, 
     """Writes a safetensors file beside and renames it, so that `path` is never half-written."""
     part = path.with_name(path.name + ".part")
     # Tensors that share memory are stored twice rather than refused.
-    save_file({k: v.clone() if _shares(v, tensors, k) else v for k, v in tensors.items()}, part, metadata=notes)
+    save_file(
+        {k: v.clone() if _shares(v, tensors, k) else v.contiguous() for k, v in tensors.items()}, part, metadata=notes
+    )
     part.chmod(0o666 & ~_umask())  # safetensors writes for the owner alone
     os.replace(part, path)
 
@@ -119,6 +132,8 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise CheckpointError(f"{path} line {error.lineno}: not JSON ({error.msg})") from error
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path}: not JSON ({error})") from error
 
 
 def _shares(tensor: torch.Tensor, tensors: dict[str, torch.Tensor], key: str) -> bool:

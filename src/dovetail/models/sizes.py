@@ -1,7 +1,7 @@
 """One dial instead of ten knobs: what to train from scratch, by its size.
 
-Towers, resolution, widths, vocabulary and the settings that go with them are chosen together, so that `--size` alone makes a
-sensible run. Without it the size follows from the data and the device.
+Towers, resolution, widths, vocabulary and the settings that go with them are chosen together, so that `--size` alone
+makes a sensible run. Without it the size follows from the data and the device.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +27,12 @@ class Plan:
 
 PLANS: dict[Size, Plan] = {
     "tiny": Plan(
-        image="timm(name='resnet10t', size=96)", pixels=96, text={"width": 256, "depth": 2, "heads": 4}, vocabulary=4096, batch=128, captions_per_image=2
+        image="timm(name='resnet10t', size=96)",
+        pixels=96,
+        text={"width": 256, "depth": 2, "heads": 4},
+        vocabulary=4096,
+        batch=128,
+        captions_per_image=2,
     ),
     "small": Plan(
         image="vit(size=144, patch=16, width=384, depth=12, heads=6)",

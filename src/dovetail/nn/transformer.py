@@ -1,7 +1,7 @@
 """A pre-norm transformer over sets of tokens that does no work on padding.
 
-Vaswani et al., "Attention Is All You Need", 2017; the norm before each branch as in Xiong et al., "On Layer Normalization in
-the Transformer Architecture", 2020:
+Vaswani et al., "Attention Is All You Need", 2017; the norm before each branch as in Xiong et al., "On Layer
+Normalization in the Transformer Architecture", 2020:
 
     x <- x + Attention(Norm(x));   x <- x + MLP(Norm(x)),   MLP = W2 GELU(W1 x)
 
@@ -71,9 +71,10 @@ class Transformer(nn.Module):
 
     def __init__(self, width: int, depth: int, heads: int, mlp_ratio: float = 4.0):
         super().__init__()
-        self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio) for _ in range(depth))
+        blocks = [Block(width, heads, mlp_ratio) for _ in range(depth)]
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(width)
-        for block in self.blocks:
+        for block in blocks:
             for linear in (block.qkv, block.up):
                 nn.init.normal_(linear.weight, std=width**-0.5)
                 nn.init.zeros_(linear.bias)
@@ -100,5 +101,3 @@ def flat_positions(layout: Layout, table: Float[Tensor, "n d"]) -> Float[Tensor,
     if layout.index is None:
         return table[: layout.n].repeat(layout.b, 1)
     return table.index_select(0, layout.index % layout.n)
-
-

@@ -2,12 +2,13 @@
 
 Everything that is common to the pair losses of the literature is done here, once:
 
-- the targets: column j belongs to row i when their ids are equal, so that several captions of an image, and the same thing
-  met twice in a batch, are positives and never negatives of each other;
+- the targets: column j belongs to row i when their ids are equal, so that several captions of an image, and the same
+  thing met twice in a batch, are positives and never negatives of each other;
 - both directions: the left side's items are the rows against all of the right side, then the other way round;
-- the whole batch: the columns are gathered from every process with their gradients, so that N processes give the loss and
-  the gradients of one;
-- the memory: a score matrix above `BLOCK` entries is walked in blocks of rows that are computed again in the backward pass.
+- the whole batch: the columns are gathered from every process with their gradients, so that N processes give the loss
+  and the gradients of one;
+- the memory: a score matrix above `BLOCK` entries is walked in blocks of rows that are computed again in the backward
+  pass.
 """
 
 from dataclasses import dataclass
@@ -46,8 +47,8 @@ def contrast(
 ) -> Float[Tensor, ""]:
     """The mean over both directions of the weighted mean row loss, of scores `scale * similarity + bias`.
 
-    In a run of several processes each passes its own part of the batch; the mean over processes of the values returned is
-    the loss of the joined batch, and so are the gradients after averaging (as DistributedDataParallel does).
+    In a run of several processes each passes its own part of the batch; the mean over processes of the values returned
+    is the loss of the joined batch, and so are the gradients after averaging (as DistributedDataParallel does).
     """
     with torch.autocast(left.features.pooled.device.type, enabled=False):
         left, right = _full_precision(left), _full_precision(right)
@@ -70,15 +71,15 @@ class _Terms:
         """Both directions from one score matrix."""
         scores = self.scores(left.features, right.features)
         targets = _targets(left.ids, right.ids, scores)
-        rows = self.loss.rows(scores, targets) @ left.weights / left.weights.sum()
-        cols = self.loss.rows(scores.T, targets.T) @ right.weights / right.weights.sum()
+        rows = self.loss.rows(scores, targets) @ left.weights / _positive(left.weights.sum())
+        cols = self.loss.rows(scores.T, targets.T) @ right.weights / _positive(right.weights.sum())
         return (rows + cols) / 2
 
     def direction(self, rows: Side, cols: Side) -> Tensor:
         """The rows of this process against the columns of all."""
         features, ids = gather_features(cols.features, self.similarity.tokens), gather(cols.ids)
         height = max(1, self.block // max(1, ids.numel()))
-        total = sum_over_processes(rows.weights.sum())
+        total = _positive(sum_over_processes(rows.weights.sum()))
         # A process without rows still has one (empty) block, for its backward pass must answer the others' gather.
         starts = range(0, max(1, rows.ids.numel()), height)
         losses = [self._block(_slice(rows, i, i + height), features, ids) for i in starts]
@@ -98,6 +99,11 @@ class _Terms:
 
 def _targets(rows: Tensor, cols: Tensor, like: Tensor) -> Tensor:
     return (rows[:, None] == cols[None, :]).to(like.dtype)
+
+
+def _positive(total: Tensor) -> Tensor:
+    """A sum of weights to divide by; where all weights are 0, so is the loss."""
+    return total.clamp_min(torch.finfo(total.dtype).tiny)
 
 
 def _slice(side: Side, start: int, stop: int) -> Side:

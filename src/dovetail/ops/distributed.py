@@ -33,7 +33,8 @@ class _Gather(torch.autograd.Function):
 
 
 def gather(x: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "m ..."]:
-    """The rows of all processes in rank order; their numbers of rows may differ. Gradients are summed over processes."""
+    """The rows of all processes in rank order; their numbers of rows may differ. Gradients are summed over
+    processes."""
     if world_size() == 1:
         return x
     sizes = _all_sizes(x.shape[0], x.device)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 from torch import nn
 
@@ -18,7 +19,7 @@ from dovetail.models.sizes import Plan
 CAPTIONS_FOR_BPE = 200_000  # more do not change a vocabulary of some thousand pieces
 
 
-def make_objective(spec: str) -> nn.Module:
+def make_objective(spec: str) -> Any:
     """The objective that `spec` names. A pair loss or a similarity stands for the contrastive objective with it.
 
     Raises CatalogueError for an unknown name.
@@ -26,9 +27,9 @@ def make_objective(spec: str) -> nn.Module:
     made = build(spec, Objective, PairLoss, Similarity)
     contrastive = lookup("contrastive", Objective).make
     if isinstance(made, PairLoss):
-        return contrastive(loss=made, similarity=build("cosine"))  # type: ignore[no-any-return]
+        return contrastive(loss=made, similarity=build("cosine"))
     if isinstance(made, Similarity):
-        return contrastive(loss=build("infonce"), similarity=made)  # type: ignore[no-any-return]
+        return contrastive(loss=build("infonce"), similarity=made)
     assert isinstance(made, nn.Module)
     return made
 
@@ -56,25 +57,42 @@ def make_tokenizer(spec: str | None, sources: Sequence[Table | Stream], plan: Pl
     return from_file(spec, plan.context)
 
 
-def make_model(
-    plan: Plan, image: str | None, text: str | None, tokenizer: Tokenizer, augment: Preprocessing, objective: nn.Module
-) -> DualEncoder:
-    """A dual encoder from scratch: the plan's towers, or those named by `image` and `text`.
+def make_text_tower(spec: str, tokenizer: str | None) -> tuple[Any, str | None]:
+    """The text tower that `spec` names, and which tokenizer goes with it: the one asked for, or the tower's own."""
+    tower = build(spec, Encoder)
+    return tower, tokenizer or getattr(tower, "origin", None)
 
-    `augment` gives everything of the preprocessing but the size in pixels, which the image tower says.
+
+def make_model(
+    plan: Plan,
+    image: str | None,
+    text: nn.Module | None,
+    tokenizer: Tokenizer,
+    augment: Preprocessing,
+    objective: nn.Module,
+) -> DualEncoder:
+    """A dual encoder: the plan's towers, or the image tower that `image` names and the text tower `text`.
+
+    `augment` gives the preprocessing but the size in pixels, which the image tower says, as it does mean and standard
+    deviation where it declares them and `augment` has none of its own. Raises DataError for a tokenizer with more
+    tokens than the text tower knows.
     """
     image_tower = build(image or plan.image, Encoder)
     if text is None:
         context = tokenizer.context
-        text_tower = lookup("text_transformer", Encoder).make(vocabulary=tokenizer.vocab_size, context=context, **plan.text)
-    else:
-        text_tower = build(text, Encoder)
+        tower: Any = lookup("text_transformer", Encoder).make
+        text = tower(vocabulary=tokenizer.vocab_size, context=context, **plan.text)
+    known = getattr(text, "vocabulary", tokenizer.vocab_size)
+    if tokenizer.vocab_size > known:
+        raise DataError(
+            f"the tokenizer has {tokenizer.vocab_size} tokens, the text tower knows {known}; give its --tokenizer"
+        )
+    towers: tuple[Any, Any] = image_tower, text
     loss, similarity = getattr(objective, "loss", None), getattr(objective, "similarity", None)
     return DualEncoder(
-        image_tower,
-        text_tower,
+        *towers,
         plan.embed_dim,
-        replace(augment, size=image_tower.size),
+        fitted(augment, image_tower),
         tokenizer,
         similarity or build("cosine"),
         scale=getattr(loss, "initial_scale", 1 / 0.07),
@@ -82,10 +100,21 @@ def make_model(
     )
 
 
-def check_requirements(objective: nn.Module, captions_per_image: float, source: str) -> None:
+def fitted(augment: Preprocessing, tower: Any) -> Preprocessing:
+    """The preprocessing with what the image tower declares: its size, and its normalisation unless one was asked
+    for."""
+    declared = getattr(tower, "normalisation", None)
+    usual = Preprocessing()
+    if declared is None or (augment.mean, augment.std) != (usual.mean, usual.std):
+        return replace(augment, size=tower.size)
+    return replace(augment, size=tower.size, mean=declared[0], std=declared[1])
+
+
+def check_requirements(objective: Objective, captions_per_image: float, source: str) -> None:
     """Raises DataError when the objective needs what the data does not have."""
     if "several captions" in objective.requires and captions_per_image <= 1:
+        others = ", ".join(e.key for e in entries(Objective) if not vars(e.make)["requires"])
         raise DataError(
             f"{type(objective).__name__} needs several captions per image; {source} has one per image. "
-            f"Objectives for one caption: {', '.join(e.key for e in entries(Objective) if not e.make.requires)}."
+            f"Objectives for one caption: {others}."
         )

@@ -2,8 +2,8 @@
 
     checkpoints/step-00001200/   task.safetensors   optimizer.safetensors   ema.safetensors   state.json
 
-A checkpoint is written under a temporary name and renamed once complete; the one before is removed after that. Nothing in
-it is executed when it is read. Random numbers need no saving: every step seeds its own from (seed, step).
+A checkpoint is written under a temporary name and renamed once complete; the one before is removed after that. Nothing
+in it is executed when it is read. Random numbers need no saving: every step seeds its own from (seed, step).
 """
 
 import shutil
@@ -32,7 +32,9 @@ class State:
     best_step: int = 0
 
 
-def save_checkpoint(folder: Path, task: nn.Module, optimizer: torch.optim.Optimizer, ema: EMA | None, state: State) -> None:
+def save_checkpoint(
+    folder: Path, task: nn.Module, optimizer: torch.optim.Optimizer, ema: EMA | None, state: State
+) -> None:
     """Writes one checkpoint under `folder` and removes older ones."""
     final = folder / f"step-{state.step:08d}"
     part = folder / f"part-{state.step:08d}"
@@ -76,11 +78,17 @@ def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], source: Path) -> None:
     content = optimizer.state_dict()
+    numbered = dict(zip((i for g in content["param_groups"] for i in g["params"]), _parameters(optimizer), strict=True))
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = tensor
-    known = {i for group in content["param_groups"] for i in group["params"]}
-    if not state.keys() <= known:
-        raise CheckpointError(f"{source}: holds {len(state)} parameters, the run has {len(known)}; is it from another run?")
+        owner = numbered.get(int(index))
+        if owner is None or (tensor.ndim and tensor.shape != owner.shape):
+            raise CheckpointError(f"{source}: {name} {tuple(tensor.shape)} fits no parameter; is it from another run?")
+        # The order of a tensor's axes in memory is not stored; the fused update needs that of the parameter.
+        state.setdefault(int(index), {})[key] = torch.empty_like(owner).copy_(tensor) if tensor.ndim else tensor
     optimizer.load_state_dict({"state": state, "param_groups": content["param_groups"]})
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [p for group in optimizer.param_groups for p in group["params"]]

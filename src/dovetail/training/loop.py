@@ -1,5 +1,7 @@
 """The one training loop. A new training idea is an Objective handed to it, never another loop."""
 
+import math
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 from rich.console import Console
 from torch import Tensor
@@ -31,16 +34,25 @@ Validate = Callable[[DualEncoder], Mapping[str, float]]
 
 @dataclass
 class _Pending:
-    """Losses of the steps since the last row of the log, still on the device, so that no step waits for the host."""
+    """What is known of the steps since the last row of the log, still on the device: no step waits for the host."""
 
     losses: list[Tensor] = field(default_factory=list)
+    norms: list[Tensor] = field(default_factory=list)  # of the gradients, before clipping
     names: list[tuple[str, ...]] = field(default_factory=list)
 
 
-def accelerator(settings: Settings, cpu: bool = False) -> Accelerator:
+def is_main() -> bool:
+    """Whether this process writes and speaks for all; known (from torchrun) before they have met."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def accelerator(settings: Settings) -> Accelerator:
     """The engine for one or many processes (launch with torchrun): distribution, precision, devices."""
+    AcceleratorState._reset_state()  # an earlier run of this Python process may have had another precision
     handlers = [DistributedDataParallelKwargs(broadcast_buffers=False)]
     precision = "bf16" if settings.precision == "bf16" else "no"
+    # Without being told, several processes on CPUs would take themselves for runs of their own.
+    cpu = not torch.accelerator.is_available()
     return Accelerator(mixed_precision=precision, cpu=cpu, kwargs_handlers=handlers)
 
 
@@ -85,7 +97,10 @@ class Trainer:
     @property
     def model(self) -> DualEncoder:
         """The model to evaluate and keep: the average of the weights if there is one."""
-        return self.ema.average if self.ema else self.task.model
+        if self.ema is None:
+            return self.task.model
+        assert isinstance(self.ema.average, DualEncoder)
+        return self.ema.average
 
     def resume(self) -> bool:
         """Continues from the newest checkpoint of the folder; False when there is none."""
@@ -110,7 +125,8 @@ class Trainer:
                     started = time.monotonic()
                     self._step(source, progress)
                     self.state.seconds += time.monotonic() - started
-                    shown.update(line, completed=progress, description=self._after_step())
+                    done = self.budget.progress(self.state.step, self.state.seconds)
+                    shown.update(line, completed=min(1.0, done), description=self._after_step())
                     self._milestones(on_best)
             self._flush()
         finally:
@@ -119,8 +135,12 @@ class Trainer:
         return self.state
 
     def _progress(self) -> float:
-        mine = self.budget.progress(self.state.step, self.state.seconds)
-        # The clocks of several processes differ; they must agree on the step at which they stop.
+        return self._agreed(self.budget.progress(self.state.step, self.state.seconds))
+
+    def _agreed(self, mine: float) -> float:
+        """The mean over processes: their clocks differ, but they must stop, and save, at the same step."""
+        if self.engine.num_processes == 1:
+            return mine  # and no wait for the device
         return float(mean_over_processes(torch.tensor(mine, dtype=torch.float64, device=self.engine.device)))
 
     def _step(self, source: Iterator[Loaded], progress: float) -> None:
@@ -146,7 +166,7 @@ class Trainer:
             total += mean_over_processes(loss)
             names += batch.names
             self.state.images += len(batch.ids) * self.engine.num_processes
-        self.engine.clip_grad_norm_(self.module.parameters(), settings.clip)
+        norm = self.engine.clip_grad_norm_(self.module.parameters(), settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.task.model.clamp_scale()
@@ -154,6 +174,7 @@ class Trainer:
         if self.ema:
             self.ema.update(self.task.model, self.state.step)
         self.pending.losses.append(total)
+        self.pending.norms.append(norm)
         self.pending.names.append(names)
 
     def _after_step(self) -> str:
@@ -167,10 +188,12 @@ class Trainer:
         if not losses:
             return
         first = self.state.step - len(losses) + 1
-        for i, loss in enumerate(losses):
-            if loss != loss or loss in (float("inf"), float("-inf")):
-                kept = newest(self.folder / "checkpoints")
-                raise not_finite(first + i, loss, self.pending.names[i], str(kept) if kept else "none yet")
+        for i, (loss, norm) in enumerate(zip(losses, map(float, self.pending.norms), strict=True)):
+            # Such a gradient ruins the weights, and with them a checkpoint, a step before the loss shows it.
+            for what, value in (("loss", loss), ("gradient's norm", norm)):
+                if not math.isfinite(value):
+                    kept = newest(self.folder / "checkpoints")
+                    raise not_finite(first + i, what, value, self.pending.names[i], str(kept) if kept else "none yet")
         now, (then, before) = time.monotonic(), self._shown
         speed = (self.state.images - before) / max(now - then, 1e-9)
         self._shown, self.pending = (now, self.state.images), _Pending()
@@ -195,7 +218,7 @@ class Trainer:
             self._evaluate(self.validate, on_best)
             self.state.seconds += time.monotonic() - started
             self._shown = (time.monotonic(), self.state.images)
-        elif not ends and time.monotonic() - self._saved < self.settings.save_seconds:
+        elif not ends and self._agreed(time.monotonic() - self._saved) < self.settings.save_seconds:
             return
         self._flush()
         if self.engine.is_main_process:

@@ -1,6 +1,7 @@
 """The optimiser and its schedule.
 
-Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019, and "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017.
+Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019, and "SGDR: Stochastic Gradient Descent with Warm
+Restarts", 2017.
 """
 
 import math
@@ -12,7 +13,8 @@ from dovetail.training.settings import Settings
 
 
 def adamw(module: nn.Module, settings: Settings) -> torch.optim.AdamW:
-    """AdamW over the trainable parameters; weight decay on matrices alone. beta2 0.98 as CLIP uses with transformers."""
+    """AdamW over the trainable parameters; weight decay on matrices alone. beta2 0.98 as CLIP uses with
+    transformers."""
     trained = [p for p in module.parameters() if p.requires_grad]
     if not trained:
         raise ValueError("nothing to train: every parameter is frozen")
@@ -20,7 +22,9 @@ def adamw(module: nn.Module, settings: Settings) -> torch.optim.AdamW:
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": settings.weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate or 0.0, betas=(0.9, 0.98), fused=True)
+    return torch.optim.AdamW(
+        [g for g in groups if g["params"]], lr=settings.learning_rate or 0.0, betas=(0.9, 0.98), fused=True
+    )
 
 
 def learning_rate(peak: float, warmup: float, progress: float) -> float:

@@ -22,7 +22,7 @@ from dovetail.data.text import Tokenizer
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.models.pretrained import load, save
 from dovetail.models.sizes import PLANS, Size, size_for
-from dovetail.training.assemble import check_requirements, make_model, make_objective, make_tokenizer
+from dovetail.training.assemble import check_requirements, make_model, make_objective, make_text_tower, make_tokenizer
 from dovetail.training.checkpoint import State, newest
 from dovetail.training.loop import Trainer, Validate, accelerator
 from dovetail.training.settings import Budget, Minutes, Settings, Steps
@@ -53,12 +53,21 @@ class Recipe:
     def resolved(self, items: int, gpu: bool) -> "Recipe":
         """The same with every None that depends on the data or the device replaced by what is used.
 
-        Raises DataError for more than one of steps, epochs and minutes.
+        Raises DataError for more than one of steps, epochs and minutes, and for a number of nothing.
         """
+        accumulate = self.settings.accumulate
+        for name in ("steps", "epochs", "minutes", "batch", "captions_per_image"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise DataError(f"--{name} {value}: give a number above 0")
+        if accumulate < 1:
+            raise DataError(f"--settings.accumulate {accumulate}: give a number above 0")
         if sum(x is not None for x in (self.steps, self.epochs, self.minutes)) > 1:
             raise DataError("--steps, --epochs and --minutes each say when to stop; give one of them")
         size = self.size or size_for(items, gpu)
         plan, settings = PLANS[size], self.settings
+        if (self.batch or plan.batch) < accumulate:
+            raise DataError(f"a batch of {self.batch or plan.batch} cannot be divided into {accumulate} micro-steps")
         rate = plan.learning_rate if settings.learning_rate is None else settings.learning_rate
         unsaid = self.steps is None and self.epochs is None and self.minutes is None
         return replace(
@@ -99,29 +108,34 @@ def fit(
     """Trains a model from scratch on `sources`, keeping the best one so far in `folder`.
 
     recipe: resolved. config: what to write as config.yaml. validate: see the loop; without it the last model is kept.
-    Raises DataError for a folder that holds another run, CheckpointError, TrainingStopped.
+    Raises DataError for a folder that holds another run, CheckpointError, TrainingStopped. Nothing is written before
+    all that was asked for is known to be there.
     """
     console = console or Console(stderr=True)
-    prepare_folder(folder, config, resume)
+    check_folder(folder, config, resume)
     assert recipe.size is not None and recipe.batch is not None
     plan = PLANS[recipe.size]
     engine = accelerator(recipe.settings)
     objective = make_objective(recipe.objective)
     check_requirements(objective, survey.captions / max(1, survey.items), sources[0].name)
     kept = newest(folder / "checkpoints") if resume else None
-    tokenizer = Tokenizer.load(folder) if kept else make_tokenizer(recipe.tokenizer, sources, plan)
     torch.manual_seed(seed)
-    model = make_model(plan, recipe.image, recipe.text, tokenizer, recipe.augment, objective)
-    if engine.is_main_process and not kept:
-        save(model, folder)
+    text, vocabulary = make_text_tower(recipe.text, recipe.tokenizer) if recipe.text else (None, recipe.tokenizer)
+    tokenizer = Tokenizer.load(folder) if kept else make_tokenizer(vocabulary, sources, plan)
+    model = make_model(plan, recipe.image, text, tokenizer, recipe.augment, objective)
     order = Order(sources, recipe.batch // recipe.settings.accumulate, seed, weights)
     for warning in order.warnings:
         console.print(f"[yellow]warning:[/] {warning}")
     collate = Collate(model.preprocessing, tokenizer, recipe.captions_per_image)
-    batch = order.batch * recipe.settings.accumulate
+    until = budget(recipe, order.epoch_length, order.batch * recipe.settings.accumulate)
+    engine.wait_for_everyone()  # until all have looked at the folder
+    if engine.is_main_process:
+        begin_folder(folder, config)
+        if not kept:
+            save(model, folder)
     watch = _watch(objective, order.batch, _captions(recipe, survey))
     trainer = Trainer(
-        Task(model, objective), recipe.settings, budget(recipe, order.epoch_length, batch), folder, engine, seed,
+        Task(model, objective), recipe.settings, until, folder, engine, seed,
         validate=validate, watch=watch, console=console,
     )  # fmt: skip
     if kept and trainer.resume():
@@ -135,17 +149,14 @@ def fit(
         save(best, folder)
 
     state = trainer.run(batches, keep)
-    if validate is None and engine.is_main_process:
+    if engine.is_main_process and state.best is None:
         keep(trainer.model)
     engine.wait_for_everyone()
     return Run(folder, load(folder, engine.device), state, trainer.problems, count_parameters(model))
 
 
-def prepare_folder(folder: Path, config: dict[str, Any], resume: bool) -> None:
-    """Makes the run's folder and writes its configuration, or checks that the one there is the same.
-
-    Raises DataError when the folder holds something else.
-    """
+def check_folder(folder: Path, config: dict[str, Any], resume: bool) -> None:
+    """Raises DataError when the folder holds another run, or anything else. Changes nothing."""
     path = folder / CONFIG
     if path.is_file():
         if not resume:
@@ -154,12 +165,20 @@ def prepare_folder(folder: Path, config: dict[str, Any], resume: bool) -> None:
         changed = [k for k in config if k in before and before[k] != config[k] and k not in ("resume", "workers")]
         if changed:
             told = "; ".join(f"{k}: {before[k]!r} there, {config[k]!r} asked for" for k in changed)
-            raise DataError(f"{folder} holds a run with other options ({told}). Resume with its own: --config {path} --resume")
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise DataError(
+                f"{folder} holds a run with other options ({told}). Resume with its own: --config {path} --resume"
+            )
+    elif folder.exists() and (not folder.is_dir() or {file.name for file in folder.iterdir()} - {CONFIG + ".part"}):
         raise DataError(f"{folder} exists and is not a run of Dovetail; choose another --out, nothing was changed.")
+
+
+def begin_folder(folder: Path, config: dict[str, Any]) -> None:
+    """Makes the run's folder and writes its configuration, unless it is there already."""
+    path = folder / CONFIG
+    if path.is_file():
+        return
     folder.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(CONFIG + ".part")
+    part = path.with_name(CONFIG + ".part")  # left alone, when a kill comes now, by check_folder
     part.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
     part.rename(path)
 
@@ -177,7 +196,7 @@ def budget(recipe: Recipe, epoch: int | None, batch: int) -> Budget:
 
 def count_parameters(model: DualEncoder) -> dict[str, int]:
     """Parameters of each tower and of the whole."""
-    towers = {"image": model.image, "text": model.text, "all": model}
+    towers: dict[str, Any] = {"image": model.image, "text": model.text, "all": model}
     return {name: sum(p.numel() for p in module.parameters()) for name, module in towers.items()}
 
 

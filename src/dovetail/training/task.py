@@ -1,6 +1,7 @@
 """A model and what is minimised, as one module: the thing that is distributed and optimised."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -13,7 +14,9 @@ class Task(nn.Module):
 
     def __init__(self, model: DualEncoder, objective: nn.Module):
         super().__init__()
-        self.model, self.objective = model, objective
+        self.model = model
+        self.objective: Any = objective  # an Objective that is a module; no type says both
 
     def forward(self, batch: Batch) -> Mapping[str, Tensor]:
-        return self.objective.terms(self.objective.encode(self.model, batch), batch)
+        terms: Mapping[str, Tensor] = self.objective.terms(self.objective.encode(self.model, batch), batch)
+        return terms

@@ -13,17 +13,19 @@ class TrainingStopped(RuntimeError):
     """Training cannot go on. The message says at which step, with which items, and what to try."""
 
 
-def not_finite(step: int, loss: float, names: Sequence[str], checkpoint: str) -> TrainingStopped:
-    """The error for a loss that is not a number or infinite."""
+def not_finite(step: int, what: str, value: float, names: Sequence[str], checkpoint: str) -> TrainingStopped:
+    """The error for a loss, or another figure, that is not a number or infinite."""
     listed = "\n  ".join(names[:20]) + (f"\n  ... and {len(names) - 20} more" if len(names) > 20 else "")
     return TrainingStopped(
-        f"the loss is {loss} at step {step}. The batch held\n  {listed}\n"
-        f"The last good checkpoint is kept: {checkpoint}. Try a lower --settings.learning_rate or --settings.precision fp32."
+        f"the {what} is {value} at step {step}. The batch held\n  {listed}\n"
+        f"The last good checkpoint is kept: {checkpoint}. "
+        "Try a lower --settings.learning_rate or --settings.precision fp32."
     )
 
 
 def uninformed(loss: PairLoss, rows: int, cols: int) -> float:
-    """What a pair loss costs a model that gives every pair the same score, the best such score: nothing is learnt below it.
+    """What a pair loss costs a model that gives every pair the same score, the best such score: nothing is learnt
+    below it.
 
     For InfoNCE it is ln(columns) with one positive a row, hence the rule `stuck at ln(batch)`.
     """
@@ -56,6 +58,8 @@ class StuckWatch:
             return None
         self.warned = True
         return (
-            f"the loss has stayed at {mean:.2f} for {size} steps, the level of a model that knows nothing ({self.level:.2f}). "
-            "Check that captions belong to their images; try a lower --settings.learning_rate, a longer --settings.warmup or a larger --batch."
+            f"the loss has stayed at {mean:.2f} for {size} steps, the level of a model that knows nothing "
+            f"({self.level:.2f}). "
+            "Check that captions belong to their images; try a lower --settings.learning_rate, "
+            "a longer --settings.warmup or a larger --batch."
         )

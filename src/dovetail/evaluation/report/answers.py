@@ -42,8 +42,7 @@ def examples(evidence: Evidence, count: int = 8, seed: int = 0) -> Examples:
     for row, found, scored in zip(drawn.tolist(), nearest.tolist(), scores.tolist(), strict=True):
         own = int(texts.matching.query_ids[row])
         hits = tuple(
-            ImageHit(_picture(evidence, i), s, int(texts.matching.gallery_ids[i]) == own, evidence.records[i].name)
-            for i, s in zip(found, scored, strict=True)
+            _hit(evidence, i, s, int(texts.matching.gallery_ids[i]) == own) for i, s in zip(found, scored, strict=True)
         )
         text_queries.append(TextQuery(evidence.texts[row], hits, int(ranks[row])))
     drawn = _drawn(len(images.queries), count // 2, seed + 1)
@@ -69,8 +68,8 @@ def mistakes(evidence: Evidence, count: int = 6) -> Mistakes:
     found = [
         WrongImage(
             evidence.texts[m.query],
-            ImageHit(_picture(evidence, m.wrong), _score(texts.matching, m.query, m.wrong), False),
-            ImageHit(_picture(evidence, m.right), _score(texts.matching, m.query, m.right), True),
+            _hit(evidence, m.wrong, _score(texts.matching, m.query, m.wrong), False),
+            _hit(evidence, m.right, _score(texts.matching, m.query, m.right), True),
             int(texts.ranks.above[m.query]) + 1,
         )
         for m in texts.matching.mistakes(count)
@@ -97,16 +96,17 @@ def similarities(evidence: Evidence, seed: int = 0) -> Similarities:
     captions, images, owner = evidence.captions, evidence.images, evidence.owner
     one = _drawn(len(owner), min(PAIRS, len(owner)), seed)
     # One caption of each image, so that row i and column i of the matrix belong together.
-    first = torch.tensor([int((owner == i).nonzero()[0]) for i in _drawn(len(evidence.records), MATRIX, seed).tolist()])
+    asked = owner.unique()
+    first = torch.tensor([int((owner == i).nonzero()[0]) for i in asked[_drawn(len(asked), MATRIX, seed)]])
     matrix = similarity(take(images, owner[first]), take(captions, first))
     some = one[: min(500, len(one))]
     scores = similarity(take(images, owner[some]), take(captions, some))
     ids = torch.tensor([evidence.records[int(i)].id for i in owner[some]])
-    same = (ids[:, None] == ids[None, :]).to(scores.device)
+    others = scores[(ids[:, None] != ids[None, :]).to(scores.device)]
     return Similarities(
         np.asarray(matrix.float().cpu()),
         np.asarray(scores.diagonal().float().cpu()),
-        np.asarray(scores[~same].float().cpu())[:20_000],
+        np.asarray(others[_drawn(len(others), 20_000, seed)].float().cpu()),
         _geometry(images, captions, owner, one),
     )
 
@@ -133,6 +133,10 @@ def _retrieval(evidence: Evidence) -> RetrievalResult:
 def _drawn(of: int, count: int, seed: int) -> Int[Tensor, " n"]:
     """Some of `of` numbers, in order."""
     return torch.randperm(of, generator=torch.Generator().manual_seed(seed))[:count].sort().values
+
+
+def _hit(evidence: Evidence, record: int, score: float, right: bool) -> ImageHit:
+    return ImageHit(_picture(evidence, record), score, right, evidence.records[record].name)
 
 
 def _picture(evidence: Evidence, record: int) -> Image.Image:

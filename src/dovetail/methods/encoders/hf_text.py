@@ -4,12 +4,14 @@ Wolf et al., "Transformers: State-of-the-Art Natural Language Processing", 2020.
 
     tokens = last hidden states;   pooled = mean of the real tokens
 
-Shapes: ids (t l) -> pooled (t d), tokens (t l d). `hf_text:PATH` opens a folder or a hub id with its weights; the matching
-tokenizer is read from the same place. Remote code is never executed.
+Shapes: ids (t l) -> pooled (t d), tokens (t l d). `hf_text:PATH` opens a folder or a hub id with its weights; the
+matching tokenizer is read from the same place. Remote code is never executed.
 """
 
+from pathlib import Path
 from typing import Any
 
+from huggingface_hub import snapshot_download
 from torch import nn
 from transformers import AutoConfig, AutoModel
 
@@ -31,17 +33,32 @@ class HFText(nn.Module):
         super().__init__()
         if (name is None) == (config is None):
             raise ValueError("hf_text takes either the name of a model or its config")
-        if config is None:
-            self.body = AutoModel.from_pretrained(name, trust_remote_code=False)
-        else:
+        self.origin = None if name is None else fetched(name)  # where the matching tokenizer lies
+        self.body: Any
+        if config is not None:
             self.body = AutoModel.from_config(AutoConfig.for_model(**config), trust_remote_code=False)
+        else:
+            self.body = AutoModel.from_pretrained(str(self.origin), trust_remote_code=False, use_safetensors=True)
         if hasattr(self.body, "pooler"):
             self.body.pooler = None  # BERT's head on the first token: unused here, and DDP refuses unused parameters
         # What is needed to make the tower again without the place that its weights came from.
         self.name, self.config = None, self.body.config.to_dict()
+        self.config.pop("_name_or_path", None)
+        self.vocabulary = int(self.body.config.vocab_size)
         self.width = self.token_width = int(self.body.config.hidden_size)
 
     def forward(self, x: Tokens) -> Features:
         """Token ids to one vector a text and one a token."""
         tokens = self.body(input_ids=x.ids, attention_mask=x.mask.long()).last_hidden_state
         return Features(mean_pool(tokens, x.mask), tokens, x.mask)
+
+
+def fetched(name: str) -> str:
+    """The folder that `name` is, or where the hub's files of that id were put. Raises ValueError when there is
+    neither."""
+    if Path(name).is_dir():
+        return name
+    try:
+        return str(snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"]))
+    except (OSError, ValueError) as error:  # offline, no such id, not of the form of an id
+        raise ValueError(f"{name} is neither a folder nor a model that the hub hands out ({error})") from error

@@ -4,9 +4,9 @@ Vaswani et al., "Attention Is All You Need", 2017.
 
     tokens = W_e ids + positions;   Transformer(tokens);   pooled = mean of the real tokens
 
-Shapes: ids (t l) -> pooled (t d), tokens (t l d). Differs from CLIP's text tower in attending both ways and in pooling by the
-mean, which learn faster from few captions than a causal tower read at its last token. Padding costs nothing but the frame
-in which attention is computed.
+Shapes: ids (t l) -> pooled (t d), tokens (t l d). Differs from CLIP's text tower in attending both ways and in pooling
+by the mean, which learn faster from few captions than a causal tower read at its last token. Padding costs nothing but
+the frame in which attention is computed.
 """
 
 import torch

@@ -8,6 +8,9 @@ Shapes: images (b 3 h w) -> pooled (b d), tokens (b n d). `timm:resnet18`, `timm
 `pretrained=True` timm fetches the weights from the hub.
 """
 
+import difflib
+from typing import Any
+
 import timm
 import torch
 from jaxtyping import Float
@@ -30,18 +33,21 @@ class Timm(nn.Module):
     def __init__(self, name: str, size: int | None = None, pretrained: bool = False):
         super().__init__()
         if not timm.is_model(name.partition(".")[0]):
-            near = timm.list_models(f"*{name.partition('_')[0]}*")[:5]
-            raise ValueError(f"timm has no model called {name!r}" + (f"; it has {', '.join(near)} ..." if near else ""))
+            near = difflib.get_close_matches(name, timm.list_models(), n=3)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise ValueError(f"timm has no model called {name!r}{hint}")
         self.name = name
-        self.size = size or int(timm.get_pretrained_cfg(name, allow_unregistered=True).input_size[-1])
-        self.body = _create(name, self.size, pretrained)
+        declared: Any = timm.get_pretrained_cfg(name, allow_unregistered=True)
+        self.size = size or int(declared.input_size[-1])
+        # Convolutions are faster with the channels last in memory; transformers do not care.
+        self.body = body = _create(name, self.size, pretrained).to(memory_format=torch.channels_last)
+        self.normalisation = tuple(declared.mean), tuple(declared.std)
         self.pretrained = False  # the weights come from the checkpoint when the tower is made again
-        self.token_width = int(self.body.num_features)
-        self.width = int(getattr(self.body, "head_hidden_size", None) or self.token_width)
+        self.token_width = int(body.num_features)
+        self.width = int(getattr(body, "head_hidden_size", None) or self.token_width)
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Features:
         """Normalised pixels to one vector an image and one a place of the last layer."""
-        # Convolutions are faster with the channels last; transformers do not care.
         found = self.body.forward_features(x.contiguous(memory_format=torch.channels_last))
         pooled = self.body.forward_head(found, pre_logits=True)
         if found.ndim == 3:
@@ -50,7 +56,7 @@ class Timm(nn.Module):
         return Features(pooled, last.flatten(1, 2), grid=(last.shape[1], last.shape[2]))
 
 
-def _create(name: str, size: int, pretrained: bool) -> nn.Module:
+def _create(name: str, size: int, pretrained: bool) -> Any:
     try:
         return timm.create_model(name, pretrained=pretrained, num_classes=0, img_size=size)
     except TypeError:  # convolutional models take no size: they read any

@@ -4,8 +4,9 @@ Dosovitskiy et al., "An Image is Worth 16x16 Words: Transformers for Image Recog
 
     tokens = W_p patches + positions;   Transformer(tokens);   pooled = mean of the tokens
 
-Shapes: images (b 3 s s) -> pooled (b d), tokens (b (s/p)^2 d). Differs from the paper in pooling by the mean instead of a class
-token (Beyer et al., 2022, found it at least as good), and in that the patches are always square parts of a square image.
+Shapes: images (b 3 s s) -> pooled (b d), tokens (b (s/p)^2 d). Differs from the paper in pooling by the mean instead
+of a class token (Beyer et al., 2022, found it at least as good), and in that the patches are always square parts of a
+square image.
 """
 
 import torch
@@ -43,7 +44,9 @@ class ViT(nn.Module):
         """Normalised pixels to one vector an image and one a patch."""
         b, side, p = x.shape[0], self.size // self.patch, self.patch
         if x.shape[2:] != (self.size, self.size):
-            raise ValueError(f"this ViT reads images of {self.size} x {self.size} pixels, not {x.shape[2]} x {x.shape[3]}")
+            raise ValueError(
+                f"this ViT reads images of {self.size} x {self.size} pixels, not {x.shape[2]} x {x.shape[3]}"
+            )
         patches = x.reshape(b, 3, side, p, side, p).permute(0, 2, 4, 1, 3, 5).reshape(b * side * side, -1)
         layout = Layout(b, side * side)
         flat = self.patches(patches) + self.positions.repeat(b, 1)

@@ -2,11 +2,11 @@
 
 Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021.
 
-    L = (L_image->text + L_text->image) / 2,    each the mean over its rows of the pair loss of  t s(x_i, y_j) + c   (fig. 3)
+    L = (L_image->text + L_text->image) / 2,  each the mean over its rows of the pair loss of t s(x_i, y_j) + c (fig. 3)
 
 Any pair loss with any similarity: CLIP is InfoNCE with the cosine, SigLIP its loss with the cosine, and
-`contrastive(loss=siglip, similarity=filip)` is nobody's paper yet. All captions of an image are its positives; captions of
-kind NEGATIVE are columns that belong to no image.
+`contrastive(loss=siglip, similarity=filip)` is nobody's paper yet. All captions of an image are its positives;
+captions of kind NEGATIVE are columns that belong to no image.
 """
 
 from collections.abc import Mapping

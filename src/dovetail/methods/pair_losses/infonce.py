@@ -4,10 +4,11 @@ van den Oord et al., "Representation Learning with Contrastive Predictive Coding
 
     L_i = - 1/|P_i| sum_{p in P_i}  log  exp(s_ip) / (exp(s_ip) + sum_{j not in P_i} exp(s_ij))              (eq. 4)
 
-s (r c): scores, scale * similarity; P_i: the columns that belong to row i. With one positive a row this is eq. 4 and CLIP's
-loss (Radford et al., 2021, whose initial scale 1/0.07 is the default). With several, each positive meets the negatives on its
-own, as in the NT-Xent family: positives never compete, which a softmax over all columns would make them do. A row without a
-positive costs nothing. Soft targets weight the positives; a column with target 0 is a negative.
+s (r c): scores, scale * similarity; P_i: the columns that belong to row i. With one positive a row this is eq. 4 and
+CLIP's loss (Radford et al., 2021, whose initial scale 1/0.07 is the default). With several, each positive meets the
+negatives on its own, as in the NT-Xent family: positives never compete, which a softmax over all columns would make
+them do. A row without a positive costs nothing. Soft targets weight the positives; a column with target 0 is a
+negative.
 
 Differs from SigLIP in normalising over the batch: the loss of a pair depends on every other pair.
 """
@@ -36,7 +37,7 @@ class InfoNCE:
 
     def rows(self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"]) -> Float[Tensor, " r"]:
         """The loss of each row; 0 for a row without a positive."""
-        # Not -inf: the gradient of a logsumexp over nothing but -inf is not a number.
+        # The smallest number rather than -inf, which gives no number at all for a row without negatives.
         negatives = scores.masked_fill(targets > 0, torch.finfo(scores.dtype).min).logsumexp(1, keepdim=True)
         weights = targets / targets.sum(1, keepdim=True).clamp_min(torch.finfo(scores.dtype).tiny)
         return (weights * F.softplus(negatives - scores)).sum(1)

@@ -4,8 +4,8 @@ Radford et al., "Learning Transferable Visual Models From Natural Language Super
 
     s_ij = <x_i, y_j> / (|x_i| |y_j|)                                                                       (fig. 3)
 
-One vector an item, so that a gallery is searched with one matrix product or a vector index. The others differ in looking at
-tokens too, or in another geometry.
+One vector an item, so that a gallery is searched with one matrix product or a vector index. The others differ in
+looking at tokens too, or in another geometry.
 """
 
 from jaxtyping import Float

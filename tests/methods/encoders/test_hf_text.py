@@ -1,0 +1,65 @@
+"""Text towers of transformers: the model's own outputs, from a configuration or a folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+from dovetail.catalogue import build, configuration, rebuild
+from dovetail.contracts import Encoder, Tokens
+from dovetail.methods.encoders.hf_text import HFText
+
+BERT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "bert": {"vocab_size": 50, **BERT},
+    "distilbert": {"vocab_size": 50, "dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32},
+    "gpt2": {"vocab_size": 50, "n_embd": 16, "n_layer": 2, "n_head": 2},
+    "clip_text_model": {"vocab_size": 50, **BERT},
+}
+
+
+def _tokens() -> Tokens:
+    mask = torch.arange(6)[None, :] < torch.tensor([6, 2, 4])[:, None]
+    return Tokens(torch.randint(3, 50, (3, 6)), mask)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_equals_transformers(kind: str) -> None:
+    tower, x = HFText(config={"model_type": kind, **CONFIGS[kind]}).eval(), _tokens()
+    theirs = transformers.AutoModel.from_config(transformers.AutoConfig.for_model(kind, **CONFIGS[kind])).eval()
+    theirs.load_state_dict(tower.body.state_dict(), strict=False)
+    last = theirs(input_ids=x.ids, attention_mask=x.mask.long()).last_hidden_state
+    found = tower(x)
+    assert torch.equal(found.tokens, last)
+    for i, n in enumerate((6, 2, 4)):
+        torch.testing.assert_close(found.pooled[i], last[i, :n].mean(0))
+    assert tower.width == 16
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_nothing_is_left_without_a_gradient(kind: str) -> None:
+    tower = HFText(config={"model_type": kind, **CONFIGS[kind]})
+    tower(_tokens()).pooled.sum().backward()
+    assert not [name for name, p in tower.named_parameters() if p.grad is None]
+
+
+def test_a_folder_gives_its_weights_and_is_not_needed_again(tmp_path: Path) -> None:
+    saved = transformers.BertModel(transformers.BertConfig(**CONFIGS["bert"])).eval()
+    saved.save_pretrained(tmp_path / "bert")
+    tower, x = build(f"hf_text:{tmp_path / 'bert'}", Encoder).eval(), _tokens()
+    expected = saved(input_ids=x.ids, attention_mask=x.mask.long()).last_hidden_state
+    torch.testing.assert_close(tower(x).tokens, expected)
+    stored = json.dumps(configuration(tower))
+    assert str(tmp_path) not in stored
+    again = rebuild(json.loads(stored)).eval()
+    again.load_state_dict(tower.state_dict())
+    assert torch.equal(again(x).tokens, tower(x).tokens)
+
+
+def test_takes_a_name_or_a_configuration() -> None:
+    for options in ({}, {"name": "a", "config": {"model_type": "bert"}}):
+        with pytest.raises(ValueError, match="either the name of a model or its config"):
+            HFText(**options)

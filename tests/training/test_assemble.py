@@ -1,0 +1,91 @@
+"""From names to objects."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dovetail.catalogue import CatalogueError, entry_of
+from dovetail.data.preprocessing import Preprocessing
+from dovetail.data.records import DataError
+from dovetail.data.sources import open_source, stream_source
+from dovetail.models.sizes import PLANS
+from dovetail.training.assemble import all_records, check_requirements, make_model, make_objective, make_tokenizer
+from tests import runs
+
+PLAN = replace(PLANS["tiny"], image=runs.TOWER, text={"width": 32, "depth": 1, "heads": 2}, vocabulary=300)
+ROWS = [{"image": "a.jpg", "captions": ["one dog", "two dogs"]}, {"image": "b.jpg", "captions": ["a cat"]}]
+
+
+@pytest.mark.parametrize(
+    ("spec", "loss", "similarity"),
+    [
+        ("infonce", "infonce", "cosine"),
+        ("siglip(initial_bias=-5.0)", "siglip", "cosine"),
+        ("cosine", "infonce", "cosine"),
+        ("contrastive(loss=siglip, similarity=cosine)", "siglip", "cosine"),
+    ],
+)
+def test_a_part_stands_for_the_whole_objective(spec: str, loss: str, similarity: str) -> None:
+    made = make_objective(spec)
+    assert entry_of(made).key == "contrastive"
+    assert (entry_of(made.loss).key, entry_of(made.similarity).key) == (loss, similarity)
+
+
+@pytest.mark.parametrize("spec", ["sigclip", "vit", "siglip(bias=1)"])
+def test_what_is_no_objective_is_refused(spec: str) -> None:
+    with pytest.raises(CatalogueError, match=r"did you mean siglip|no Objective or PairLoss|takes \(initial_scale"):
+        make_objective(spec)
+
+
+def test_records_of_all_sources_in_order(tmp_path: Path) -> None:
+    photos = runs.photos(tmp_path, "a", 3)
+    names = [record.name for record in all_records([open_source(photos), stream_source(photos)])]
+    assert len(names) == 6 and names[:3] == names[3:]
+
+
+def test_a_vocabulary_is_made_of_the_captions(tmp_path: Path) -> None:
+    tokenizer = make_tokenizer(None, [open_source(runs.photos(tmp_path, "a", 20))], PLAN)
+    assert 259 < tokenizer.vocab_size <= 300 and tokenizer.context == PLAN.context
+    assert tokenizer(["green"]).ids.shape[1] < len("green") + 2  # the word of the captions is one token
+    runs.model().tokenizer.save(tmp_path / "saved")
+    assert (
+        make_tokenizer(str(tmp_path / "saved" / "tokenizer.json"), [], PLAN).vocab_size
+        == runs.model().tokenizer.vocab_size
+    )
+
+
+def test_a_tokenizer_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "words.json").write_text("{}")
+    for name in ("words.json", "missing.json", "missing.txt"):
+        with pytest.raises(DataError, match=name):
+            make_tokenizer(str(tmp_path / name), [], PLAN)
+
+
+def test_the_model_follows_the_plan_and_the_loss() -> None:
+    tokenizer, augment = runs.model().tokenizer, Preprocessing(size=999, flip=0.0)
+    model = make_model(PLAN, None, None, tokenizer, augment, make_objective("siglip"))
+    assert model.preprocessing == replace(augment, size=32)  # as the tower says
+    assert model.embed_dim == PLAN.embed_dim and model.text.width == 32
+    assert model.bias is not None and float(model.bias) == -10 and model.scale.item() == pytest.approx(10.0)
+    assert make_model(PLAN, None, None, tokenizer, augment, make_objective("infonce")).bias is None
+
+
+def test_towers_may_be_named() -> None:
+    image, text = (
+        "vit(size=16, patch=8, width=16, depth=1, heads=2)",
+        "text_transformer(vocabulary=400, context=8, width=16, depth=1, heads=2)",
+    )
+    model = make_model(PLAN, image, text, runs.model().tokenizer, Preprocessing(), make_objective("infonce"))
+    assert model.preprocessing.size == 16 and (model.image.width, model.text.width) == (16, 16)
+
+
+def test_an_objective_says_what_it_needs() -> None:
+    objective = make_objective("infonce")
+    check_requirements(objective, 1.0, "photos.csv")
+    objective.requires = ("several captions",)
+    check_requirements(objective, 1.5, "photos.csv")
+    with pytest.raises(
+        DataError, match=r"needs several captions per image; photos\.csv has one per image.*contrastive"
+    ):
+        check_requirements(objective, 1.0, "photos.csv")
