@@ -15,7 +15,7 @@ from tests import runs
 
 FOLDER = {
     "config.yaml", "config.json", "model.safetensors", "preprocessing.json", "tokenizer.json", "tokenizer_config.json",
-    "log.jsonl", "tensorboard", "metrics.json", "report.html", "checkpoints",
+    "log.jsonl", "tensorboard", "metrics.json", "report.html", "report.png", "checkpoints",
 }  # fmt: skip
 
 

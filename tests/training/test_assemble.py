@@ -6,11 +6,19 @@ from pathlib import Path
 import pytest
 
 from dovetail.catalogue import CatalogueError, entry_of
-from dovetail.data.preprocessing import Preprocessing
+from dovetail.data.preprocessing import IMAGENET, Preprocessing
 from dovetail.data.records import DataError
 from dovetail.data.sources import open_source, stream_source
 from dovetail.models.sizes import PLANS
-from dovetail.training.assemble import all_records, check_requirements, make_model, make_objective, make_tokenizer
+from dovetail.training.assemble import (
+    all_records,
+    check_requirements,
+    fitted,
+    make_model,
+    make_objective,
+    make_text_tower,
+    make_tokenizer,
+)
 from tests import runs
 
 PLAN = replace(PLANS["tiny"], image=runs.TOWER, text={"width": 32, "depth": 1, "heads": 2}, vocabulary=300)
@@ -67,17 +75,41 @@ def test_the_model_follows_the_plan_and_the_loss() -> None:
     model = make_model(PLAN, None, None, tokenizer, augment, make_objective("siglip"))
     assert model.preprocessing == replace(augment, size=32)  # as the tower says
     assert model.embed_dim == PLAN.embed_dim and model.text.width == 32
-    assert model.bias is not None and float(model.bias) == -10 and model.scale.item() == pytest.approx(10.0)
+    assert model.bias is not None and model.bias.item() == -10 and model.scale.item() == pytest.approx(10.0)
     assert make_model(PLAN, None, None, tokenizer, augment, make_objective("infonce")).bias is None
 
 
 def test_towers_may_be_named() -> None:
-    image, text = (
-        "vit(size=16, patch=8, width=16, depth=1, heads=2)",
-        "text_transformer(vocabulary=400, context=8, width=16, depth=1, heads=2)",
+    image = "vit(size=16, patch=8, width=16, depth=1, heads=2)"
+    text, vocabulary = make_text_tower(
+        "text_transformer(vocabulary=400, context=8, width=16, depth=1, heads=2)", "words.json"
     )
+    assert vocabulary == "words.json"
     model = make_model(PLAN, image, text, runs.model().tokenizer, Preprocessing(), make_objective("infonce"))
     assert model.preprocessing.size == 16 and (model.image.width, model.text.width) == (16, 16)
+
+
+def test_a_text_tower_must_know_every_token() -> None:
+    text, vocabulary = make_text_tower("text_transformer(vocabulary=260, context=8, width=16, depth=1, heads=2)", None)
+    assert vocabulary is None  # it brings no tokenizer of its own
+    with pytest.raises(
+        DataError, match=r"the tokenizer has \d+ tokens, the text tower knows 260; give its --tokenizer"
+    ):
+        make_model(PLAN, None, text, runs.model().tokenizer, Preprocessing(), make_objective("infonce"))
+
+
+class _Declares:
+    """What `fitted` asks of an image tower."""
+
+    def __init__(self, normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None):
+        self.size, self.normalisation = 48, normalisation
+
+
+def test_the_normalisation_is_the_tower_s_unless_one_was_asked_for() -> None:
+    usual, asked = Preprocessing(flip=0.0), Preprocessing(mean=(0.1, 0.2, 0.3))
+    assert fitted(usual, _Declares(IMAGENET)) == replace(usual, size=48, mean=IMAGENET[0], std=IMAGENET[1])
+    assert fitted(usual, _Declares(None)) == replace(usual, size=48)
+    assert fitted(asked, _Declares(IMAGENET)) == replace(asked, size=48)
 
 
 def test_an_objective_says_what_it_needs() -> None:

@@ -10,16 +10,8 @@ from dovetail.training.loop import is_main
 from tests import runs
 from tests.processes import run as in_processes
 
-ALONE = [
-    "--settings.precision",
-    "fp32",
-    "--settings.log_every",
-    "1",
-    "--settings.evaluations",
-    "2",
-    "--settings.save_seconds",
-    "0.05",
-]
+SETTINGS = {"precision": "fp32", "log_every": "1", "evaluations": "2", "save_seconds": "0.05"}
+OPTIONS = [word for name, value in SETTINGS.items() for word in (f"--settings.{name}", value)]
 
 
 def _train(rank: int, arguments: list[str]) -> bool:

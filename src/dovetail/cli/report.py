@@ -53,7 +53,7 @@ def write_run_report(run: Run, recipe: Recipe, config: Mapping[str, Any], survey
     if answers:
         write_picture(answers.text_queries[:4], run.folder / "report.png")
     report = Report(
-        headline=_headline(run, recipe, surveyed, retrieval, zero_shot),
+        headline=_headline(run, recipe, config, surveyed, retrieval, zero_shot),
         training=_training(run),
         retrieval=_retrieval_table(retrieval) if retrieval else None,
         zero_shot=_zero_shot_table(zero_shot) if zero_shot else None,
@@ -76,7 +76,12 @@ def _figure(result: Result, key: str, name: str) -> Figure:
 
 
 def _headline(
-    run: Run, recipe: Recipe, surveyed: Survey, retrieval: Result | None, zero_shot: Result | None
+    run: Run,
+    recipe: Recipe,
+    config: Mapping[str, Any],
+    surveyed: Survey,
+    retrieval: Result | None,
+    zero_shot: Result | None,
 ) -> Headline:
     shown = []
     if zero_shot:
@@ -95,16 +100,16 @@ def _headline(
         NextStep("Write embeddings to search with", f"dovetail embed {run.folder} --data YOUR.csv --out embeddings/"),
         NextStep("Try another objective", "dovetail methods"),
     )
-    return Headline(run.folder.name, sentence, tuple(shown[:3]), tuple(_cautions(run, retrieval)), steps)
+    return Headline(run.folder.name, sentence, tuple(shown[:3]), tuple(_cautions(run, config, retrieval)), steps)
 
 
-def _cautions(run: Run, retrieval: Result | None) -> list[str]:
+def _cautions(run: Run, config: Mapping[str, Any], retrieval: Result | None) -> list[str]:
     found = []
     if retrieval is None:
         found.append("Nothing was held out: give --val to know how well the model does on data that it has not seen.")
     elif retrieval.counts["images"] < 500:
         found.append(f"Measured on {retrieval.counts['images']} images only; the intervals are wide.")
-    if retrieval and run.state.best is not None:
+    if retrieval and config.get("val") and run.state.best is not None:
         found.append(
             f"The weights are those of step {run.state.best_step:,}, the best of {run.state.evaluated} on this very "
             "data; measure on a third set before quoting the figures."
