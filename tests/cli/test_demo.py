@@ -23,11 +23,9 @@ def test_trains_reports_and_is_shown_the_second_time(
     assert zero_shot.counts["images"] == 40 and retrieval.counts["images"] == 30
     assert zero_shot.chance["top1"] == pytest.approx(1 / zero_shot.counts["classes"])
     said = [line for line in told.splitlines() if line][:3]
-    assert f"{zero_shot['top1']} % of 40 held-out objects, among {zero_shot.counts['classes']}." in said[0]
-    assert (
-        "the one scene of 30" in said[1]
-        and f"in {retrieval['text_to_image/R@10']} % it is among the first ten" in said[2]
-    )
+    assert f"{zero_shot['top1']} % of 40 held-out objects, out of {zero_shot.counts['classes']} kinds." in said[0]
+    assert f"the one scene of 30 that a caption tells of at once in {retrieval['text_to_image/R@1']} %" in said[1]
+    assert f"among its first ten in {retrieval['text_to_image/R@10']} %." in said[2]
     assert str(tmp_path / "demo" / "report.html") in told and "dovetail methods" in told
     assert "zero-shot accuracy" in (tmp_path / "demo" / "report.html").read_text()
     logged = runs.losses(tmp_path / "demo")

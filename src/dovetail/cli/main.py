@@ -14,7 +14,6 @@ from jsonargparse import ArgumentParser
 from rich.console import Console
 
 from dovetail.catalogue import CatalogueError
-from dovetail.cli.memory import keep_memory
 from dovetail.data.loading import LoadingError
 from dovetail.data.records import DataError
 from dovetail.models.pretrained import CheckpointError
@@ -26,7 +25,6 @@ POSITIONAL = ("run", "name")  # parameters that are given without their names
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command. A user's mistake ends it with a message and status 2 instead of a traceback."""
-    keep_memory()
     given = list(sys.argv[1:] if arguments is None else arguments)
     chosen = next((a for a in given if a in COMMANDS), None)
     parser = _parser(chosen)

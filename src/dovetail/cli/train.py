@@ -102,7 +102,7 @@ def train(
     write_run_report(run, recipe, config, surveyed, results)
     if held_out:
         Console().print(results.table())
-    console.print(f"report: {out / 'report.html'}   model: dovetail.load({str(out)!r})")
+    console.print(f"report: {out / 'report.html'}   model: dovetail.load({str(out)!r})", soft_wrap=True)
 
 
 def validation(held_out: list[Any]) -> Validate | None:

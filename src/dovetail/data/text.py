@@ -160,13 +160,15 @@ def clip_bpe(path: str | Path, context: int = 77) -> Tokenizer:
 
 
 def from_file(path: str | Path, context: int = 77) -> Tokenizer:
-    """Any tokenizer of the `tokenizers` library: its json file or a transformers folder. Downloads, executes nothing.
+    """Any tokenizer of the `tokenizers` library: its json file, a transformers folder or a run's. Executes nothing.
 
     Beginning, end and padding are those that the tokenizer itself adds; the context is at most what the folder states.
 
     Raises DataError when the file is missing, damaged or of another kind.
     """
     path = Path(path)
+    if (path / CONFIG).is_file() and "context" in _read(path / CONFIG, json.loads):
+        return Tokenizer.load(path)  # one of ours, such as a run's folder
     if path.is_dir():
         return _from_transformers(path, context)
     backend = _read(path, tokenizers.Tokenizer.from_str)

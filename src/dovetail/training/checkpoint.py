@@ -7,7 +7,8 @@ in it is executed when it is read. Random numbers need no saving: every step see
 """
 
 import shutil
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -30,6 +31,8 @@ class State:
     evaluated: int = 0  # evaluations made
     best: float | None = None  # best validation score
     best_step: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)  # what could not be used while training, by cause
+    examples: dict[str, list[str]] = field(default_factory=dict)  # the first few names of each cause
 
 
 def save_checkpoint(
@@ -44,7 +47,7 @@ def save_checkpoint(
     save_tensors(_optimizer_tensors(optimizer), part / OPTIMIZER)
     if ema is not None:
         save_tensors({k: v.detach().cpu() for k, v in ema.average.state_dict().items()}, part / AVERAGE)
-    write_json(asdict(state), part / STATE)
+    write_json(vars(state), part / STATE)
     if final.exists():
         shutil.rmtree(part)
         return
@@ -66,8 +69,9 @@ def load_checkpoint(path: Path, task: nn.Module, optimizer: torch.optim.Optimize
     if ema is not None:
         put(ema.average, load_tensors(path / AVERAGE), path / AVERAGE)
     try:
-        return State(**read_json(path / STATE))
-    except TypeError as error:
+        held = read_json(path / STATE)
+        return State(**{**held, "skipped": Counter(held["skipped"])})
+    except (TypeError, KeyError) as error:
         raise CheckpointError(f"{path / STATE}: not a training state of this version ({error})") from error
 
 

@@ -88,7 +88,7 @@ class Trainer:
         self.task = task.to(engine.device)
         self.optimizer = adamw(self.task, settings)
         self.ema = EMA(self.task.model, settings.ema) if settings.ema else None
-        self.state, self.problems, self.pending = State(), Problems(), _Pending()
+        self.state, self.pending = State(), _Pending()
         self._line = ""
         self.module = engine.prepare(self.task)
         self._saved = time.monotonic()
@@ -101,6 +101,11 @@ class Trainer:
             return self.task.model
         assert isinstance(self.ema.average, DualEncoder)
         return self.ema.average
+
+    @property
+    def problems(self) -> Problems:
+        """What could not be used so far, over all sessions of the run: a view of the state."""
+        return Problems(self.state.skipped, self.state.examples)
 
     def resume(self) -> bool:
         """Continues from the newest checkpoint of the folder; False when there is none."""
@@ -241,14 +246,15 @@ class Trainer:
 
 def _usable(loaded: Iterable[Loaded], trainer: Trainer) -> Iterator[Loaded]:
     """Counts what was taken and skipped; passes on the batches that hold something."""
+    problems = trainer.problems
     empty = 0
     for item in loaded:
         trainer.state.consumed += 1
         for cause, name in item.skipped:
-            trainer.problems.add(cause, name)
+            problems.add(cause, name)
         empty = 0 if item.batch is not None else empty + 1
         if item.batch is not None:
             yield item
         elif empty >= 10 or trainer.engine.num_processes > 1:
-            raise DataError(f"no image of {empty} batches in a row can be used: {'; '.join(trainer.problems.lines())}")
+            raise DataError(f"no image of {empty} batches in a row can be used: {'; '.join(problems.lines())}")
     raise DataError("the data ended before the run did; an endless plan of batches is expected")

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,10 @@ def reader_of(path: Path) -> Reader:
     if path.is_dir():
         return SAVED if (path / "dataset_info.json").is_file() and (path / "state.json").is_file() else FOLDER
     with open_bytes(path) as file:
-        head = file.read(4096)
+        try:
+            head = file.read(4096)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"{path}: cannot be read: {error}.") from error
     named = BY_SUFFIX.get(Path(path.name.removesuffix(".gz")).suffix.lower())
     found = named or next((reader for fits, reader in BY_CONTENT if fits(head)), None)
     if found is None:
