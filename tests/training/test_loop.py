@@ -225,6 +225,15 @@ def test_batches_without_a_usable_image_are_passed_over_and_counted(tmp_path: Pa
     assert trainer.problems.examples["truncated image"][0] == "a.csv line 1"
 
 
+def test_an_image_that_is_met_again_counts_once(tmp_path: Path) -> None:
+    def batches(start: int) -> Iterator[Loaded]:
+        return (replace(runs.loaded(seed=i), skipped=(("truncated image", "a.csv line 7"),)) for i in count(start))
+
+    trainer = _trainer(tmp_path, steps=3)
+    _run(trainer, batches)
+    assert trainer.problems.counts == {"truncated image": 1}
+
+
 def test_no_usable_image_ends_the_run(tmp_path: Path) -> None:
     def batches(start: int) -> Iterator[Loaded]:
         return (Loaded(None, (("missing image", f"a.csv line {i}"),)) for i in count(start))

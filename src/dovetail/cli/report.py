@@ -45,13 +45,14 @@ NAMES = {"median_rank": "median rank", "top1": "top 1", "top5": "top 5", "mean_p
 
 
 def write_run_report(run: Run, recipe: Recipe, config: Mapping[str, Any], surveyed: Survey, results: Results) -> Path:
-    """Writes report.html, and report.png with a few of its queries, into the run's folder; returns the page's path."""
+    """Writes report.html, and report.png with a few queries, into the run's folder; returns the page's path."""
     retrieval = next((r for r in results.results if isinstance(_full(r), RetrievalResult)), None)
     zero_shot = next((r for r in results.results if r is not retrieval and r.evidence is not None), None)
     evidence = retrieval.evidence if retrieval else None
     answers = examples(evidence) if evidence else None
     if answers:
-        write_picture(answers.text_queries[:4], run.folder / "report.png")
+        found = [query for query in answers.text_queries if any(hit.right for hit in query.hits)]
+        write_picture((found or answers.text_queries)[:4], run.folder / "report.png")
     report = Report(
         headline=_headline(run, recipe, config, surveyed, retrieval, zero_shot),
         training=_training(run),

@@ -7,7 +7,6 @@ in it is executed when it is read. Random numbers need no saving: every step see
 """
 
 import shutil
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,8 +30,7 @@ class State:
     evaluated: int = 0  # evaluations made
     best: float | None = None  # best validation score
     best_step: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)  # what could not be used while training, by cause
-    examples: dict[str, list[str]] = field(default_factory=dict)  # the first few names of each cause
+    skipped: dict[str, str] = field(default_factory=dict)  # images that could not be used: name -> cause
 
 
 def save_checkpoint(
@@ -69,9 +67,8 @@ def load_checkpoint(path: Path, task: nn.Module, optimizer: torch.optim.Optimize
     if ema is not None:
         put(ema.average, load_tensors(path / AVERAGE), path / AVERAGE)
     try:
-        held = read_json(path / STATE)
-        return State(**{**held, "skipped": Counter(held["skipped"])})
-    except (TypeError, KeyError) as error:
+        return State(**read_json(path / STATE))
+    except TypeError as error:
         raise CheckpointError(f"{path / STATE}: not a training state of this version ({error})") from error
 
 

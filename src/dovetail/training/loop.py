@@ -28,6 +28,8 @@ from dovetail.training.settings import Budget, Settings
 from dovetail.training.task import Task
 from dovetail.training.watch import StuckWatch, not_finite
 
+NAMED = 100_000  # images that could not be used and are remembered by name
+
 Validate = Callable[[DualEncoder], Mapping[str, float]]
 """Evaluates a model; the first figure returned decides which checkpoint is the best (higher is better)."""
 
@@ -104,8 +106,11 @@ class Trainer:
 
     @property
     def problems(self) -> Problems:
-        """What could not be used so far, over all sessions of the run: a view of the state."""
-        return Problems(self.state.skipped, self.state.examples)
+        """What could not be used so far, over all sessions of the run; an image counts once, not once an epoch."""
+        found = Problems()
+        for name, cause in self.state.skipped.items():
+            found.add(cause, name)
+        return found
 
     def resume(self) -> bool:
         """Continues from the newest checkpoint of the folder; False when there is none."""
@@ -246,15 +251,15 @@ class Trainer:
 
 def _usable(loaded: Iterable[Loaded], trainer: Trainer) -> Iterator[Loaded]:
     """Counts what was taken and skipped; passes on the batches that hold something."""
-    problems = trainer.problems
-    empty = 0
+    empty, skipped = 0, trainer.state.skipped
     for item in loaded:
         trainer.state.consumed += 1
         for cause, name in item.skipped:
-            problems.add(cause, name)
+            if len(skipped) < NAMED:
+                skipped[name] = cause
         empty = 0 if item.batch is not None else empty + 1
         if item.batch is not None:
             yield item
         elif empty >= 10 or trainer.engine.num_processes > 1:
-            raise DataError(f"no image of {empty} batches in a row can be used: {'; '.join(problems.lines())}")
+            raise DataError(f"no image of {empty} batches in a row can be used: {'; '.join(trainer.problems.lines())}")
     raise DataError("the data ended before the run did; an endless plan of batches is expected")
