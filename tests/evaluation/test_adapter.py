@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from dovetail.contracts import Features
 from dovetail.data.images import ImageProblem
-from dovetail.evaluation.adapter import BATCH, Embedder, joined
+from dovetail.evaluation.adapter import BATCH, Embedder
+from dovetail.evaluation.matching import joined
 from dovetail.models.dual_encoder import DualEncoder
 from tests import runs
 from tests.evaluation.similarities import LateInteraction

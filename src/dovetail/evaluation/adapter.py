@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import torch
-from torch.nn import functional as F
 
 from dovetail.contracts import Features
 from dovetail.data.images import decode
 from dovetail.data.records import ImageLike
+from dovetail.evaluation.matching import joined, take
 from dovetail.models.dual_encoder import DualEncoder
 
 BATCH = 64
@@ -34,24 +34,6 @@ class Embedder:
         for i in range(0, len(order), 4 * BATCH):
             tokens = self.model.tokenizer([texts[j] for j in order[i : i + 4 * BATCH]]).to(self.model.device)
             parts.append(self.model.text_features(tokens, self.similarity.tokens))
-        found = joined(parts)
-        back = torch.empty(len(order), dtype=torch.long, device=found.pooled.device)
-        back[torch.tensor(order, device=back.device)] = torch.arange(len(order), device=back.device)
-        tokens_back = None if found.tokens is None else found.tokens[back]
-        return Features(found.pooled[back], tokens_back, None if found.mask is None else found.mask[back], found.grid)
-
-
-def joined(parts: Sequence[Features]) -> Features:
-    """Features one after the other, tokens padded to the longest."""
-    pooled = torch.cat([p.pooled for p in parts])
-    if any(p.tokens is None for p in parts):
-        return Features(pooled, grid=parts[0].grid)
-    longest = max(p.tokens.shape[1] for p in parts if p.tokens is not None)
-    tokens, masks = [], []
-    for p in parts:
-        assert p.tokens is not None
-        mask = p.mask if p.mask is not None else p.tokens.new_ones(p.tokens.shape[:2]).bool()
-        missing = longest - p.tokens.shape[1]
-        tokens.append(F.pad(p.tokens, (0, 0, 0, missing)))
-        masks.append(F.pad(mask, (0, missing)))
-    return Features(pooled, torch.cat(tokens), torch.cat(masks), parts[0].grid)
+        back = torch.empty(len(order), dtype=torch.long)
+        back[torch.tensor(order)] = torch.arange(len(order))
+        return take(joined(parts), back)

@@ -11,13 +11,12 @@ from typing import Any, Protocol
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from torch.nn import functional as F
 
 from dovetail.contracts import Features, Kind, Similarity
 from dovetail.data.records import DataError, ImageLike, Problems, Record
 from dovetail.data.sources import Stream, Table
 from dovetail.data.stream import in_order
-from dovetail.evaluation.matching import as_features
+from dovetail.evaluation.matching import as_features, joined
 from dovetail.evaluation.result import Result
 from dovetail.evaluation.retrieval import KS, RetrievalResult, retrieval
 from dovetail.evaluation.zeroshot import PHOTO, ZeroShotResult, check_templates, class_embeddings, classification
@@ -167,7 +166,7 @@ def _encoded(model: DualModel, records: Iterator[Record], problems: Problems) ->
             found.append(as_features(embeddings, "image"))
     if not used:
         raise DataError("nothing is left to evaluate: " + ("; ".join(problems.lines()) or "there are no records"))
-    return used, _joined(found)
+    return used, joined(found)
 
 
 def _one_by_one(model: DualModel, batch: list[Record], problems: Problems) -> Iterator[tuple[list[Record], Any]]:
@@ -176,16 +175,3 @@ def _one_by_one(model: DualModel, batch: list[Record], problems: Problems) -> It
             yield [record], model.encode_image([record.image])
         except DataError as error:
             problems.add(getattr(error, "cause", "unusable image"), record.name)
-
-
-def _joined(parts: list[Features]) -> Features:
-    """The features of all items; token sequences are padded to the longest."""
-    pooled = torch.cat([part.pooled for part in parts])
-    tokens = [part.tokens for part in parts if part.tokens is not None]
-    if not tokens:
-        return Features(pooled)
-    longest = max(t.shape[1] for t in tokens)
-    masks = [t.new_ones(t.shape[:2], dtype=torch.bool) for t in tokens]
-    masks = [mask if part.mask is None else part.mask for part, mask in zip(parts, masks, strict=True)]
-    padded = [F.pad(t, (0, 0, 0, longest - t.shape[1])) for t in tokens]
-    return Features(pooled, torch.cat(padded), torch.cat([F.pad(m, (0, longest - m.shape[1])) for m in masks]))

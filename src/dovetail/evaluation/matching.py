@@ -5,13 +5,14 @@ Scores that differ by less than a millionth of the row's largest are ties: float
 by as much, depending on how the matrix is cut.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from dovetail.contracts import Features, Similarity
 from dovetail.evaluation.metrics import Ranks
@@ -131,6 +132,22 @@ def take(features: Features, rows: Int[Tensor, " r"]) -> Features:
     tokens = None if features.tokens is None else features.tokens[at]
     mask = None if features.mask is None else features.mask[at]
     return replace(features, pooled=features.pooled[at], tokens=tokens, mask=mask)
+
+
+def joined(parts: Sequence[Features]) -> Features:
+    """Features one after the other, tokens padded to the longest."""
+    pooled = torch.cat([p.pooled for p in parts])
+    if any(p.tokens is None for p in parts):
+        return Features(pooled, grid=parts[0].grid)
+    longest = max(p.tokens.shape[1] for p in parts if p.tokens is not None)
+    tokens, masks = [], []
+    for p in parts:
+        assert p.tokens is not None
+        mask = p.mask if p.mask is not None else p.tokens.new_ones(p.tokens.shape[:2]).bool()
+        missing = longest - p.tokens.shape[1]
+        tokens.append(F.pad(p.tokens, (0, 0, 0, missing)))
+        masks.append(F.pad(mask, (0, missing)))
+    return Features(pooled, torch.cat(tokens), torch.cat(masks), parts[0].grid)
 
 
 def as_features(x: Features | Tensor | np.ndarray, what: str) -> Features:
