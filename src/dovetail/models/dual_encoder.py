@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 import numpy as np
 import torch
@@ -124,7 +124,7 @@ class DualEncoder(nn.Module):
         read.
         """
         alone = isinstance(images, ImageLike | str | Tensor) and not _is_stack(images)
-        listed = [images] if alone else list(images)  # type: ignore[arg-type]
+        listed: list[Any] = [images] if alone else list(cast(Sequence[Any], images))
 
         def encode(part: Sequence[Any]) -> Tensor:
             pixels = torch.stack([self.preprocessing.evaluate(decode(image)) for image in part])

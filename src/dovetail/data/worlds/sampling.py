@@ -26,7 +26,7 @@ class Vocabulary:
     colours: tuple[str, ...] = COLOURS
     sizes: tuple[str, ...] = SIZES
     textures: tuple[str, ...] = TEXTURES
-    backgrounds: tuple[str, ...] = ("white", "cream", "grey")  # with black too, shapes are learnt more slowly
+    backgrounds: tuple[str, ...] = ("white", "cream", "grey")  # black on request
     held_out: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:

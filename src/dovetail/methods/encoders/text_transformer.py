@@ -5,8 +5,8 @@ Vaswani et al., "Attention Is All You Need", 2017.
     tokens = W_e ids + positions;   Transformer(tokens);   pooled = mean of the real tokens
 
 Shapes: ids (t l) -> pooled (t d), tokens (t l d). Differs from CLIP's text tower in attending both ways and in pooling
-by the mean, which learn faster from few captions than a causal tower read at its last token. Padding costs nothing but
-the frame in which attention is computed.
+by the mean, instead of causally and at the last token; which learns faster has not been measured here. Padding costs
+nothing but the frame in which attention is computed.
 """
 
 import torch
