@@ -122,4 +122,4 @@ def test_bad_knobs_say_what_is_expected() -> None:
 
 
 GOLDEN_DRAWS = [395, 499, 489, 857, 709, 673, 201, 25, 828, 404, 696, 576, 658, 891, 304, 139, 316, 172, 214, 576]
-GOLDEN_FACTS = "e573d0dd82a14f0d4caa1dcc0d1ca81d9b19e6aff5070a8e2ba0727e96d5bf22"
+GOLDEN_FACTS = "848ea510c020fed3938c23116d9802b4c3e93f643df74ed66ea51a434287be1a"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dovetail.data.records import DataError, Record
-from dovetail.data.worlds import Scenes, Vocabulary, contact_sheet, render, zero_shot_classes
+from dovetail.data.worlds import Sampler, Scenes, Telling, Vocabulary, World, contact_sheet, render, zero_shot_classes
 
 
 def test_records() -> None:
@@ -33,7 +33,7 @@ def test_an_item_is_the_same_whatever_the_table() -> None:
     assert pickle.dumps(one) == pickle.dumps(other)
     assert Scenes(3, seed=1, first=7)[0].extra["scene"] == one.extra["scene"]
     assert Scenes(10, seed=1, size=32)[7].extra["scene"] == one.extra["scene"]
-    assert Scenes(10, seed=1, noise=1.0)[7].extra["scene"] == one.extra["scene"]
+    assert Scenes(10, seed=1, world=World(telling=Telling(noise=1.0)))[7].extra["scene"] == one.extra["scene"]
     assert Scenes(10, seed=2)[7].extra["scene"] != one.extra["scene"]
 
 
@@ -42,25 +42,29 @@ def test_a_record_is_cheap_to_send() -> None:
 
 
 def test_noise_is_reported() -> None:
-    assert all(len(r.extra["wrong_captions"]) == len(r.captions) for r in Scenes(10, noise=1.0))
+    assert all(
+        len(r.extra["wrong_captions"]) == len(r.captions) for r in Scenes(10, world=World(telling=Telling(noise=1.0)))
+    )
     assert all(r.extra["wrong_captions"] == () for r in Scenes(10))
 
 
 def test_split_shares_no_scene_and_keeps_the_knobs() -> None:
     vocabulary = Vocabulary().without("red star")
-    train, test = Scenes(120, seed=6, size=32, objects=(2, 3), vocabulary=vocabulary).split(80, 40)
+    train, test = Scenes(120, seed=6, size=32, world=World(Sampler((2, 3), vocabulary))).split(80, 40)
     assert (len(train), len(test)) == (80, 40)
     assert not {train.scene(i) for i in range(80)} & {test.scene(i) for i in range(40)}
     assert test[0].image.shape == (32, 32, 3)
-    assert (test.sampler, test.seed) == (train.sampler, 6)
+    assert (test.world, test.seed) == (train.world, 6)
     with pytest.raises(DataError, match="make more"):
         train.split(70, 20)
 
 
 def test_bad_knobs() -> None:
-    for knobs in ({"count": 0}, {"count": 1, "noise": 1.5}, {"count": 1, "size": 4}, {"count": 1, "first": -1}):
+    for knobs in ({"count": 0}, {"count": 1, "size": 4}, {"count": 1, "first": -1}):
         with pytest.raises(DataError):
             Scenes(**knobs)
+    with pytest.raises(DataError, match="between 0 and 1"):
+        Telling(noise=1.5)
     for index in (-1, 5):
         with pytest.raises(IndexError):
             Scenes(5)[index]
@@ -69,7 +73,7 @@ def test_bad_knobs() -> None:
 def test_classes_are_the_labels() -> None:
     classes = zero_shot_classes()
     assert len(classes) == 64
-    assert {r.label for r in Scenes(100, objects=(1, 1))} <= set(classes)
+    assert {r.label for r in Scenes(100, world=World(Sampler((1, 1))))} <= set(classes)
     assert classes["orange ring"][0] == "an orange ring"
     assert list(zero_shot_classes(Vocabulary().only("red ring"))) == ["red ring"]
 

@@ -15,7 +15,7 @@ from dovetail.data.preprocessing import HALF, Preprocessing
 from dovetail.data.records import Record
 from dovetail.data.sources import open_source
 from dovetail.data.survey import survey
-from dovetail.data.worlds import Scenes, Vocabulary, zero_shot_classes
+from dovetail.data.worlds import Sampler, Scenes, Vocabulary, World, zero_shot_classes
 from dovetail.evaluation.adapter import Embedder
 from dovetail.evaluation.benchmarks import RetrievalBenchmark, ZeroShotBenchmark
 from dovetail.evaluation.result import Results
@@ -32,6 +32,8 @@ WORDS = Vocabulary(
     sizes=("medium", "large"),
     textures=("plain", "striped"),
 )
+
+SINGLES, GROUPS = World(Sampler((1, 1), WORDS)), World(Sampler((2, 4), WORDS))
 
 
 def demo(out: Path = Path("runs/demo"), minutes: float = 4.0, seed: int = 0) -> None:
@@ -51,7 +53,7 @@ def demo(out: Path = Path("runs/demo"), minutes: float = 4.0, seed: int = 0) -> 
         return
     console.print("rendering scenes: one to four coloured shapes, described by captions that follow from the facts")
     train = open_source(list(track(scenes(seed), "render", TRAIN, console=console)))  # once, not in every epoch
-    held_out = Scenes(VALIDATION, seed, objects=(2, 4), vocabulary=WORDS, first=START)
+    held_out = Scenes(VALIDATION, seed, world=GROUPS, first=START)
     # Mirrored or tightly cropped scenes would make `left of` and `large` untrue.
     augment = Preprocessing(64, *HALF, crop=(0.85, 1.0), aspect=(1.0, 1.0), flip=0.0)
     recipe = Recipe(
@@ -75,8 +77,8 @@ def demo(out: Path = Path("runs/demo"), minutes: float = 4.0, seed: int = 0) -> 
 
 def scenes(seed: int) -> Iterator[Record]:
     """The scenes to train on, three in four of a single thing, without their paragraph-long captions."""
-    single = Scenes(TRAIN, seed, objects=(1, 1), vocabulary=WORDS)
-    several = Scenes(TRAIN, seed, objects=(2, 4), vocabulary=WORDS, first=TRAIN)
+    single = Scenes(TRAIN, seed, world=SINGLES)
+    several = Scenes(TRAIN, seed, world=GROUPS, first=TRAIN)
     for i in range(TRAIN):
         record = (several if i % 4 == 0 else single)[i]
         yield replace(record, captions=tuple(c for c in record.captions if c.kind != Kind.LONG))
@@ -84,8 +86,8 @@ def scenes(seed: int) -> Iterator[Record]:
 
 def measure(model: DualEncoder, seed: int) -> Results:
     """Zero-shot colour and shape of single things, and retrieval among scenes of several, on scenes held out."""
-    single = Scenes(SINGLE, seed, objects=(1, 1), vocabulary=WORDS, first=START + VALIDATION)
-    several = Scenes(SEVERAL, seed, objects=(2, 4), vocabulary=WORDS, first=START + VALIDATION + SINGLE)
+    single = Scenes(SINGLE, seed, world=SINGLES, first=START + VALIDATION)
+    several = Scenes(SEVERAL, seed, world=GROUPS, first=START + VALIDATION + SINGLE)
     names = tuple(zero_shot_classes(WORDS))
     zero_shot = ZeroShotBenchmark(single, names, ("a {}",), "colour and shape of single objects, zero-shot")
     retrieval = RetrievalBenchmark(several, "retrieval among scenes of several objects")

@@ -13,8 +13,11 @@ class Table(Protocol):
     `name` is for messages; `problems` counts what could not be used when it was opened.
     """
 
-    name: str
-    problems: Problems
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def problems(self) -> Problems: ...
 
     def __len__(self) -> int: ...
 
@@ -29,8 +32,11 @@ class Stream(Protocol):
     (unit, records read). Reading a unit to its end adds what it could not use to `problems`, the first time only.
     """
 
-    name: str
-    problems: Problems
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def problems(self) -> Problems: ...
 
     def units(self) -> list[str]: ...
 

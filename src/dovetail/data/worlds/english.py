@@ -1,5 +1,7 @@
 """English: statements in words. Another language is another such file."""
 
+from dataclasses import dataclass
+
 from dovetail.data.worlds.draws import Draws
 from dovetail.data.worlds.statements import Listing, Mention, Paragraph, Related, Statement
 
@@ -49,10 +51,11 @@ class Wording:
         return self._chosen[concept]
 
 
+@dataclass(frozen=True)
 class English:
     """Statements in English: captions without a full stop, paragraphs of sentences."""
 
-    code = "en"
+    code: str = "en"
 
     def say(self, statement: Statement, draws: Draws) -> str:
         """The statement in one of its wordings."""

@@ -11,6 +11,8 @@ COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"
 SIZES = ("small", "medium", "large")
 TEXTURES = ("plain", "striped", "dotted", "checked")
 BACKGROUNDS = ("white", "cream", "grey", "black")
+MOTIONS = ("left", "right", "up", "down", "turning", "growing", "shrinking")
+VIEWPOINTS = ("front", "left", "right", "above", "below")
 WORDS = {"shape": SHAPES, "colour": COLOURS, "size": SIZES, "texture": TEXTURES}
 
 UNIT = 1000
@@ -32,6 +34,7 @@ class Thing:
     radius: int
     rotation: int = 0  # degrees, clockwise
     depth: int = 0  # larger is further away; nearer things are painted over it
+    motion: str | None = None  # one of MOTIONS; None: it rests
 
     @property
     def name(self) -> str:
@@ -75,10 +78,12 @@ def relation(a: Thing, b: Thing) -> str | None:
 
 @dataclass(frozen=True)
 class Scene:
-    """Things on a background of one colour."""
+    """Things on a background of one colour, perhaps with a written word, seen from somewhere."""
 
     things: tuple[Thing, ...]
     background: str
+    writing: str | None = None  # in the strip along the bottom
+    viewpoint: str = "front"  # one of VIEWPOINTS: where the camera of the solid style stands
 
     @cached_property
     def relations(self) -> tuple[Relation, ...]:
@@ -97,9 +102,11 @@ class Scene:
         """A hash (0..2^63-1) of all that captions can tell: scenes with equal facts share it, wherever they lie."""
         things = sorted(map(_told, self.things))
         relations = sorted(f"{_told(r.subject)} {r.name} {_told(r.object)}" for r in self.relations)
-        text = "\n".join([self.background, *things, *relations])
+        more = [self.writing or "", self.viewpoint] if self.writing or self.viewpoint != "front" else []
+        text = "\n".join([self.background, *things, *relations, *more])
         return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
 
 def _told(thing: Thing) -> str:
-    return f"{thing.size} {thing.texture} {thing.name}, {thing.place}"
+    moving = f", {thing.motion}" if thing.motion else ""
+    return f"{thing.size} {thing.texture} {thing.name}, {thing.place}{moving}"

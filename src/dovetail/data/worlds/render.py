@@ -7,6 +7,7 @@ covers. Colours are mixed in integers; a pixel is the same on every machine.
 from dataclasses import dataclass
 from functools import cache
 from math import ceil, cos, floor, radians, sin
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import UInt8
@@ -44,8 +45,23 @@ class Picture:
     boxes: tuple[Box, ...]  # of each thing, hidden parts included: left, top, right, bottom as fractions
 
 
+class Style(Protocol):
+    """A way to paint a scene at `size` x `size` pixels. Raises DataError when that is too small to show anything."""
+
+    def __call__(self, scene: Scene, size: int) -> Picture: ...
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Plain colours, seen from the front."""
+
+    def __call__(self, scene: Scene, size: int) -> Picture:
+        """The scene's picture."""
+        return render(scene, size)
+
+
 def render(scene: Scene, size: int = 64) -> Picture:
-    """The scene at `size` x `size` pixels. Raises DataError when that is too small to show anything."""
+    """The scene in the flat style. Raises DataError when the size is too small to show anything."""
     if size < LEAST_SIZE:
         raise DataError(f"a picture of {size} pixels shows nothing; expected a size of at least {LEAST_SIZE}")
     image = np.empty((size, size, 3), np.uint8)
