@@ -45,6 +45,16 @@ def test_an_evaluation_batch(tokenizer: Tokenizer) -> None:
     assert batch.regions is None and batch.labels is None and batch.weights is None
 
 
+def test_negatives_are_left_out_where_nobody_wants_them(tokenizer: Tokenizer) -> None:
+    r = record(2, 2, negatives=3)
+    for draw, kept in ((Draw(r), 2), (Draw(r, 7), 1)):
+        batch = Collate(HOW, tokenizer, captions_per_image=1, negatives=False)([draw]).batch
+        assert batch is not None
+        assert batch.captions.kind.tolist() == [Kind.RAW] * kept
+    with_them = Collate(HOW, tokenizer, captions_per_image=1)([Draw(r, 7)]).batch
+    assert with_them is not None and with_them.captions.kind.tolist() == [Kind.RAW, Kind.NEGATIVE]
+
+
 def test_a_training_batch_depends_on_the_seeds_only(tokenizer: Tokenizer) -> None:
     collate = Collate(HOW, tokenizer, captions_per_image=2)
     records = [record(i, 5) for i in range(4)]

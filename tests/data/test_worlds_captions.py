@@ -9,6 +9,7 @@ from dovetail.contracts import Kind
 from dovetail.data.worlds import Sampler, Scene, Thing
 from dovetail.data.worlds.captions import Telling, captions
 from dovetail.data.worlds.english import ENGLISH
+from dovetail.data.worlds.noise import Noise
 
 SCENES = [Sampler()(11, i) for i in range(250)]
 
@@ -147,7 +148,7 @@ def test_scenes_are_told_apart() -> None:
 def test_noise_comes_at_the_stated_rate_and_is_false(rate: float) -> None:
     wrong = total = 0
     for index, scene in enumerate(SCENES[:100]):
-        clean, noisy = captions(scene, (11, index)), captions(scene, (11, index), Telling(rate))
+        clean, noisy = captions(scene, (11, index)), captions(scene, (11, index), Telling(noise=Noise(wrong=rate)))
         assert clean.wrong == ()
         for number, caption in enumerate(noisy.texts):
             total += 1
@@ -170,7 +171,9 @@ def test_prompts() -> None:
 
 
 def test_captions_are_pinned() -> None:
-    text = "\n".join(c.text for i, s in enumerate(SCENES[:100]) for c in captions(s, (11, i), Telling(0.1)).texts)
+    text = "\n".join(
+        c.text for i, s in enumerate(SCENES[:100]) for c in captions(s, (11, i), Telling(noise=Noise(wrong=0.1))).texts
+    )
     assert hashlib.sha256(text.encode()).hexdigest() == GOLDEN_CAPTIONS
 
 

@@ -117,7 +117,7 @@ def test_bad_knobs_say_what_is_expected() -> None:
         Vocabulary().without("circle red")
     with pytest.raises(DataError, match="nothing is left"):
         Vocabulary(colours=("red",), shapes=("star",)).without("red star")
-    with pytest.raises(DataError, match="1 <= least <= most <= 6"):
+    with pytest.raises(DataError, match="1 <= least <= most <= 10"):
         Sampler((3, 2))
 
 

@@ -8,8 +8,23 @@ import sys
 import numpy as np
 import pytest
 
+from dovetail.contracts import Kind
 from dovetail.data.records import DataError, Record
-from dovetail.data.worlds import Sampler, Scenes, Telling, Vocabulary, World, contact_sheet, render, zero_shot_classes
+from dovetail.data.worlds import (
+    Noise,
+    Sampler,
+    Scenes,
+    Telling,
+    Vocabulary,
+    World,
+    contact_sheet,
+    negatives,
+    render,
+    zero_shot_classes,
+)
+from dovetail.data.worlds.languages import LANGUAGES
+from dovetail.data.worlds.negatives import KINDS
+from dovetail.data.worlds.styles import STYLES
 
 
 def test_records() -> None:
@@ -33,7 +48,9 @@ def test_an_item_is_the_same_whatever_the_table() -> None:
     assert pickle.dumps(one) == pickle.dumps(other)
     assert Scenes(3, seed=1, first=7)[0].extra["scene"] == one.extra["scene"]
     assert Scenes(10, seed=1, size=32)[7].extra["scene"] == one.extra["scene"]
-    assert Scenes(10, seed=1, world=World(telling=Telling(noise=1.0)))[7].extra["scene"] == one.extra["scene"]
+    assert (
+        Scenes(10, seed=1, world=World(telling=Telling(noise=Noise(wrong=1.0))))[7].extra["scene"] == one.extra["scene"]
+    )
     assert Scenes(10, seed=2)[7].extra["scene"] != one.extra["scene"]
 
 
@@ -42,10 +59,39 @@ def test_a_record_is_cheap_to_send() -> None:
 
 
 def test_noise_is_reported() -> None:
-    assert all(
-        len(r.extra["wrong_captions"]) == len(r.captions) for r in Scenes(10, world=World(telling=Telling(noise=1.0)))
-    )
-    assert all(r.extra["wrong_captions"] == () for r in Scenes(10))
+    wrong, missing = (World(telling=Telling(noise=noise)) for noise in (Noise(wrong=1.0), Noise(missing=1.0)))
+    for record in Scenes(10, world=wrong):
+        assert record.extra["wrong_captions"] == tuple(range(len(record.captions)))
+        assert record.extra["caption_noise"] == ("wrong",) * len(record.captions)
+    assert all(r.captions == () for r in Scenes(10, world=missing))
+    assert all(r.extra["wrong_captions"] == () and not any(r.extra["caption_noise"]) for r in Scenes(10))
+
+
+def test_negatives_follow_the_captions() -> None:
+    plain, more = Scenes(20, seed=3), Scenes(20, seed=3, world=World(negatives=KINDS))
+    for index in range(20):
+        before, record = plain[index], more[index]
+        assert before.extra["negatives"] == ()
+        assert record.captions[: len(before.captions)] == before.captions
+        false = record.captions[len(before.captions) :]
+        assert record.extra["negatives"] == negatives(record.extra["scene"], (3, index))
+        assert [c.text for c in false] == [n.false for n in record.extra["negatives"]]
+        assert {c.kind for c in false} == {Kind.NEGATIVE} != {c.kind for c in before.captions}
+        assert len(record.extra["tells"]) == len(record.extra["caption_noise"]) == len(before.captions)
+    with pytest.raises(DataError, match="unknown kinds of negatives: wrong colour"):
+        World(negatives=("wrong colour",))
+
+
+def test_negatives_keep_to_the_vocabulary_and_speak_every_language() -> None:
+    vocabulary = Vocabulary(shapes=("circle", "star"), colours=("red", "blue"))
+    telling = Telling(("short",), languages=(LANGUAGES["en"], LANGUAGES["zh"]))
+    world = World(Sampler((1, 2), vocabulary), telling=telling, negatives=("replaced object", "negation"))
+    for record in Scenes(30, world=world):
+        languages = [c.language for c in record.captions]
+        assert languages[:2] == ["en", "zh"] and languages[2:] == sorted(languages[2:])
+        for caption in record.captions:
+            if caption.kind == Kind.NEGATIVE and caption.language == "en":
+                assert set(caption.text.split()) & {"circle", "circles", "disc", "discs", "star", "stars"}, caption
 
 
 def test_split_shares_no_scene_and_keeps_the_knobs() -> None:
@@ -64,7 +110,7 @@ def test_bad_knobs() -> None:
         with pytest.raises(DataError):
             Scenes(**knobs)
     with pytest.raises(DataError, match="between 0 and 1"):
-        Telling(noise=1.5)
+        Noise(wrong=1.5)
     for index in (-1, 5):
         with pytest.raises(IndexError):
             Scenes(5)[index]
@@ -86,6 +132,18 @@ def test_contact_sheet_shows_the_scenes() -> None:
     left = 24 + 128 + 24
     assert (sheet[25:151, left + 1 : left + 127] == picture[1:127, 1:127]).all()
     assert (sheet[152:, 24:152] < 100).any()  # words below it
+    textured = STYLES["textured"]
+    sheet = np.asarray(contact_sheet(records, columns=3, cell=128, style=textured))
+    picture = textured(records[1].extra["scene"], 128).image
+    assert (sheet[25:151, left + 1 : left + 127] == picture[1:127, 1:127]).all()
+
+
+def test_contact_sheet_shows_negatives_in_red() -> None:
+    reds = []
+    for kinds in ((), KINDS):
+        words = np.asarray(contact_sheet([Scenes(1, world=World(negatives=kinds))[0]])).astype(int)[290:]
+        reds.append((words[..., 0] - words[..., 1] > 120).sum())
+    assert reds[1] > reds[0] == 0
 
 
 MEASURE = """

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 
-from dovetail.data.records import DataError, Problems, Record, Region
+from dovetail.contracts import Kind
+from dovetail.data.records import Caption, DataError, Problems, Record, Region
 from dovetail.data.worlds.captions import Language, Telling, captions
 from dovetail.data.worlds.draws import Draws
 from dovetail.data.worlds.english import ENGLISH
 from dovetail.data.worlds.facts import Scene
+from dovetail.data.worlds.negatives import Negative, check_kinds, negatives
 from dovetail.data.worlds.render import Flat, Style
 from dovetail.data.worlds.sampling import Sampler, Vocabulary
 from dovetail.data.worlds.statements import FULL, Mention
@@ -14,11 +16,19 @@ from dovetail.data.worlds.statements import FULL, Mention
 
 @dataclass(frozen=True)
 class World:
-    """The knobs: what there is (sampler), how it looks (style) and what is said of it (telling)."""
+    """The knobs: what there is (sampler), how it looks (style) and what is said of it (telling).
+
+    negatives: kinds of nearly true texts (of `negatives.KINDS`) that are added to a record's captions, in each of its
+    languages, as Kind.NEGATIVE. Raises DataError for an unknown kind.
+    """
 
     sampler: Sampler = Sampler()
     style: Style = Flat()
     telling: Telling = Telling()
+    negatives: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_kinds(self.negatives)
 
 
 @dataclass(frozen=True)
@@ -58,23 +68,38 @@ class Scenes:
     def __getitem__(self, index: int) -> Record:
         """The item, rendered: its image is uint8 (size size 3), its facts are in extra["scene"].
 
-        extra["wrong_captions"] holds the indices of captions that noise made wrong.
+        Of its captions, which all come before the negatives, extra["tells"] names the kinds (of TELLS),
+        extra["caption_noise"] what noise hit (None: nothing) and extra["wrong_captions"] the indices of those that are
+        false. extra["negatives"] holds the negatives with their true siblings, in the order of the captions of
+        Kind.NEGATIVE.
         """
         scene, key = self.scene(index), (self.seed, self.first + index)
         picture = self.world.style(scene, self.size)
-        told = captions(scene, key, self.world.telling)
+        told = captions(scene, key, self.world.telling, self.world.sampler)
         language = self.world.telling.language
+        nearly = self._negatives(scene, key)
         words = Draws("regions", language.code, *key)
         phrases = (language.phrase(Mention(thing, FULL), words) for thing in scene.things)
         return Record(
             image=picture.image,
-            captions=told.texts,
+            captions=(*told.texts, *(Caption(n.false, Kind.NEGATIVE, n.language) for n in nearly)),
             name=f"scene {key[1]} of seed {self.seed}",
             id=scene.identity,
             label=scene.things[0].name if len(scene.things) == 1 else None,
             regions=tuple(Region(box, phrase) for box, phrase in zip(picture.boxes, phrases, strict=True)),
-            extra={"scene": scene, "wrong_captions": told.wrong},
+            extra={
+                "scene": scene,
+                "tells": told.tells,
+                "caption_noise": told.noise,
+                "wrong_captions": told.wrong,
+                "negatives": nearly,
+            },
         )
+
+    def _negatives(self, scene: Scene, key: tuple[int, int]) -> tuple[Negative, ...]:
+        world = self.world
+        vocabulary, languages = world.sampler.vocabulary, world.telling.spoken
+        return tuple(n for spoken in languages for n in negatives(scene, key, world.negatives, spoken, vocabulary))
 
     def split(self, *counts: int) -> list["Scenes"]:
         """Tables of the given lengths over disjoint ranges of these scenes: `train, test = scenes.split(20000, 2000)`.

@@ -6,15 +6,21 @@ from PIL import Image, ImageDraw, ImageFont
 
 from dovetail.contracts import Kind
 from dovetail.data.records import Record
-from dovetail.data.worlds.render import render
+from dovetail.data.worlds.render import Flat, Style
 
-_INK, _FAINT, _PAPER, _FRAME = (28, 28, 32), (118, 120, 126), (255, 255, 255), (214, 214, 216)
+_INK, _PAPER, _FRAME = (28, 28, 32), (255, 255, 255), (214, 214, 216)
+_INKS = {Kind.LONG: (118, 120, 126), Kind.NEGATIVE: (190, 40, 40)}
 _MARGIN = 24
 
 
-def contact_sheet(records: Sequence[Record], columns: int = 4, cell: int = 256) -> Image.Image:
-    """Records of a world, rendered anew at `cell` pixels, with their captions below; long ones in grey."""
-    cells = [_cell(record, cell) for record in records]
+def contact_sheet(
+    records: Sequence[Record],
+    columns: int = 4,
+    cell: int = 256,
+    style: Style = Flat(),  # noqa: B008 (frozen)
+) -> Image.Image:
+    """Records of a world, painted anew at `cell` pixels, with their captions below; long ones grey, negatives red."""
+    cells = [_cell(record, cell, style) for record in records]
     rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
     heights = [max(c.height for c in row) + _MARGIN for row in rows]
     sheet = Image.new("RGB", (_MARGIN + min(columns, len(cells)) * (cell + _MARGIN), _MARGIN + sum(heights)), _PAPER)
@@ -26,15 +32,15 @@ def contact_sheet(records: Sequence[Record], columns: int = 4, cell: int = 256) 
     return sheet
 
 
-def _cell(record: Record, size: int) -> Image.Image:
+def _cell(record: Record, size: int, style: Style) -> Image.Image:
     """One scene above its captions."""
     points = max(10, size // 20)
     font = ImageFont.load_default(points)
     line, gap = round(points * 1.3), round(points * 0.4)
-    texts = [(_wrapped(c.text, font, size), _FAINT if c.kind == Kind.LONG else _INK) for c in record.captions]
+    texts = [(_wrapped(c.text, font, size), _INKS.get(c.kind, _INK)) for c in record.captions]
     height = size + sum(len(lines) * line + gap for lines, _ in texts) + gap
     cell = Image.new("RGB", (size, height), _PAPER)
-    cell.paste(Image.fromarray(render(record.extra["scene"], size).image))
+    cell.paste(Image.fromarray(style(record.extra["scene"], size).image))
     draw, top = ImageDraw.Draw(cell), size + 2 * gap
     draw.rectangle((0, 0, size - 1, size - 1), outline=_FRAME)
     for lines, ink in texts:

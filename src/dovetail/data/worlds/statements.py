@@ -1,11 +1,11 @@
-"""What a caption says, before any language: statements about a scene, and false versions of them."""
+"""What a caption says, before any language: statements about a scene, all of them true."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from dovetail.data.worlds.draws import Draws
-from dovetail.data.worlds.facts import OPPOSITE, WORDS, Relation, Scene, Thing
+from dovetail.data.worlds.facts import COLOURS, OPPOSITE, SHAPES, Relation, Scene, Thing
 
 FULL = frozenset(("size", "texture", "colour"))
 
@@ -58,7 +58,95 @@ class Paragraph:
     background: str
 
 
-Statement = Listing | Related | Paragraph
+@dataclass(frozen=True)
+class Counted:
+    """There are exactly `count` (1 or more) things like this."""
+
+    mention: Mention
+    count: int
+
+
+@dataclass(frozen=True)
+class Absent:
+    """There is no thing like this."""
+
+    mention: Mention
+
+
+@dataclass(frozen=True)
+class Summary:
+    """So many things in all, on this background."""
+
+    count: int
+    background: str
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a thing is made of: its outline (`five points`) and its surface (`white stripes`)."""
+
+    thing: Thing
+
+
+@dataclass(frozen=True)
+class Moving:
+    """A thing moves: `motion` is one of MOTIONS."""
+
+    mention: Mention
+    motion: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """This word stands at the bottom of the picture."""
+
+    word: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The camera stands there: one of VIEWPOINTS."""
+
+    viewpoint: str
+
+
+@dataclass(frozen=True)
+class AltText:
+    """These things on this background, as terse as an alt-text."""
+
+    mentions: tuple[Mention, ...]
+    background: str
+
+
+@dataclass(frozen=True)
+class Vague:
+    """There is something, one thing or several."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Reworded:
+    """The same said in other words: no wording of it is one of the plain statement."""
+
+    said: Listing | Related | Moving
+
+
+Statement = (
+    Listing
+    | Related
+    | Paragraph
+    | Counted
+    | Absent
+    | Summary
+    | Parts
+    | Moving
+    | Written
+    | Seen
+    | AltText
+    | Vague
+    | Reworded
+)
 
 
 def listing(scene: Scene, told: Iterable[str], draws: Draws) -> Listing:
@@ -113,46 +201,33 @@ def _irreducible(relations: tuple[Relation, ...]) -> list[Relation]:
     ]
 
 
-def mistaken(statement: Statement, scene: Scene, draws: Draws) -> Statement:
-    """The statement with one attribute of one thing wrong: a word that is true of no thing of the scene."""
-    mentions = _mentions(statement)
-    told = {m.thing: m.told | {"shape"} for m in mentions}  # in a paragraph, the listing comes last and tells all
-    choices = [(t, k) for t in told for k in WORDS if k in told[t]]
-    for thing, kind in draws.shuffled(choices):
-        unused = [w for w in WORDS[kind] if all(getattr(t, kind) != w for t in scene.things)]
-        if unused:
-            return _with(statement, thing, _changed(thing, kind, draws.pick(unused)))
-    raise AssertionError("a scene has fewer things than there are colours")
+def counted(scene: Scene, draws: Draws) -> Counted:
+    """How many things of one shape, or of one colour and shape, there are: in half of the captions several, if any."""
+    counts: dict[Mention, int] = {}
+    for told in ((), ("colour",)):
+        for thing in scene.things:
+            facts = _facts(thing, frozenset(told))
+            alike = [t for t in scene.things if _facts(t, frozenset(told)) == facts]
+            counts[Mention(alike[0], frozenset(told))] = len(alike)
+    several = [m for m, n in counts.items() if n > 1]
+    mention = draws.pick(several if several and draws.chance(0.5) else list(counts))
+    return Counted(mention, counts[mention])
 
 
-def _mentions(statement: Statement) -> list[Mention]:
-    match statement:
-        case Listing(mentions):
-            return list(mentions)
-        case Related(subject, _, object_):
-            return [subject, object_]
-        case Paragraph(listing_, links, _):
-            return [m for s in links for m in _mentions(s)] + list(listing_.mentions)
+def absent(scene: Scene, draws: Draws) -> Absent:
+    """A colour and shape that no thing has: where possible the colour of one thing and the shape of another."""
+    there = {(t.colour, t.shape) for t in scene.things}
+    near = [(a.colour, b.shape) for a in scene.things for b in scene.things if (a.colour, b.shape) not in there]
+    far = [(colour, shape) for colour in COLOURS for shape in SHAPES if (colour, shape) not in there]
+    colour, shape = draws.pick(list(dict.fromkeys(near)) or far)
+    return Absent(Mention(replace(scene.things[0], colour=colour, shape=shape), frozenset(("colour",))))
 
 
-def _with(statement: Statement, old: Thing, new: Thing) -> Statement:
-    """The statement with `new` in place of `old`."""
-    match statement:
-        case Listing(mentions):
-            return Listing(tuple(_put(m, old, new) for m in mentions))
-        case Related(subject, name, object_):
-            return Related(_put(subject, old, new), name, _put(object_, old, new))
-        case Paragraph(listing_, links, background):
-            things = Listing(tuple(_put(m, old, new) for m in listing_.mentions))
-            swapped = (Related(_put(r.subject, old, new), r.relation, _put(r.object, old, new)) for r in links)
-            return Paragraph(things, tuple(swapped), background)
+def moving(scene: Scene) -> list[Moving]:
+    """Every motion, by colour and shape of what moves."""
+    return [Moving(Mention(t, frozenset(("colour",))), t.motion) for t in scene.things if t.motion is not None]
 
 
-def _put(mention: Mention, old: Thing, new: Thing) -> Mention:
-    return replace(mention, thing=new) if mention.thing == old else mention
-
-
-def _changed(thing: Thing, kind: str, word: str) -> Thing:
-    facts = {name: getattr(thing, name) for name in WORDS}
-    facts[kind] = word
-    return replace(thing, shape=facts["shape"], colour=facts["colour"], size=facts["size"], texture=facts["texture"])
+def alt_text(scene: Scene, draws: Draws) -> AltText:
+    """Colour and shape of every thing, and the background."""
+    return AltText(listing(scene, ("colour",), draws).mentions, scene.background)
