@@ -154,6 +154,22 @@ def test_limit_and_ks() -> None:
     assert next(iter(result)) == "image_to_text/R@2"
 
 
+def test_captions_of_some_kinds() -> None:
+    told = [
+        record(0, "ant", Caption("a ant"), Caption("two words of ant", Kind.LONG), Caption("no ant", Kind.NEGATIVE)),
+        record(1, "bee", Caption("a bee")),
+        record(2, "cat", Caption("a long text about a cat", Kind.LONG)),
+    ]
+    long, model = RetrievalBenchmark(Records(told), kinds=(Kind.LONG, Kind.NEGATIVE)), Model()
+    result = long(model)
+    assert model.texts == ["two words of ant", "a long text about a cat"]
+    assert result.counts == {"images": 2, "captions": 2}
+    assert result.skipped.examples["no caption"] == ["records line 1"]
+    short = Model()
+    assert RetrievalBenchmark(Records(told), kinds=(Kind.RAW,))(short).counts["images"] == 2
+    assert short.texts == ["a ant", "a bee"]
+
+
 def labelled() -> list[Record]:
     return [
         *[record(i, word, label=word) for i, word in enumerate(WORDS[:6])],

@@ -57,19 +57,22 @@ class Evidence:
 class RetrievalBenchmark:
     """Which caption belongs to which image, both ways, over the records of a source. Negative captions are left out.
 
-    limit: no more than so many records. Raises DataError, when called, if nothing usable is left.
+    kinds: only captions of these kinds, such as (Kind.LONG,); None means all. limit: no more than so many records.
+    Raises DataError, when called, if nothing usable is left.
     """
 
     source: Table | Stream
     name: str = "retrieval"
     ks: tuple[int, ...] = KS
     limit: int | None = None
+    kinds: tuple[Kind, ...] | None = None
 
     def __call__(self, model: DualModel) -> Result:
         """Recall at each of `ks` and median rank; see `RetrievalResult` for the names."""
         problems = Problems()
-        records, images = _encoded(model, _captioned(_records(self.source, self.limit), problems), problems)
-        texts = [(text, i) for i, record in enumerate(records) for text in _texts(record)]
+        captioned = with_captions(records_of(self.source, self.limit), problems, self.kinds)
+        records, images = encoded(model, captioned, problems)
+        texts = [(text, i) for i, record in enumerate(records) for text in true_texts(record, self.kinds)]
         captions = as_features(model.encode_text([text for text, _ in texts]), "text")
         owner = torch.tensor([i for _, i in texts])
         ids = torch.tensor([record.id for record in records])
@@ -103,8 +106,8 @@ class ZeroShotBenchmark:
         """Accuracies, named as in `ZeroShotResult`; details hold every class's and the worst confusions."""
         check_templates(self.templates)
         problems = Problems()
-        labelled = _labelled(_records(self.source, self.limit), self.class_names, problems)
-        records, images = _encoded(model, labelled, problems)
+        labelled = _labelled(records_of(self.source, self.limit), self.class_names, problems)
+        records, images = encoded(model, labelled, problems)
         names = self.class_names or tuple(sorted({str(record.label) for record in records}))
         labels = torch.tensor([names.index(str(record.label)) for record in records])
         classes = class_embeddings(model.encode_text, names, self.templates)
@@ -125,18 +128,23 @@ class ZeroShotBenchmark:
         )
 
 
-def _records(source: Table | Stream, limit: int | None) -> Iterator[Record]:
+def records_of(source: Table | Stream, limit: int | None = None) -> Iterator[Record]:
+    """The source's records in its order, at most `limit` of them."""
     return islice((draw.record for batch in in_order(source, BATCH) for draw in batch), limit)
 
 
-def _texts(record: Record) -> list[str]:
-    """The captions that are true of the image."""
-    return [c.text for c in record.captions if c.kind != Kind.NEGATIVE and c.text.strip()]
+def true_texts(record: Record, kinds: tuple[Kind, ...] | None = None) -> list[str]:
+    """The captions of these kinds (None: of all) that are true of the image."""
+    wanted = set(Kind if kinds is None else kinds) - {Kind.NEGATIVE}
+    return [c.text for c in record.captions if c.kind in wanted and c.text.strip()]
 
 
-def _captioned(records: Iterator[Record], problems: Problems) -> Iterator[Record]:
+def with_captions(
+    records: Iterator[Record], problems: Problems, kinds: tuple[Kind, ...] | None = None
+) -> Iterator[Record]:
+    """The records that have a true caption of these kinds; the others are counted."""
     for record in records:
-        if _texts(record):
+        if true_texts(record, kinds):
             yield record
         else:
             problems.add("no caption", record.name)
@@ -152,8 +160,11 @@ def _labelled(records: Iterator[Record], names: Sequence[str] | None, problems: 
             yield record
 
 
-def _encoded(model: DualModel, records: Iterator[Record], problems: Problems) -> tuple[list[Record], Features]:
-    """The records whose picture the model could encode, and their embeddings."""
+def encoded(model: DualModel, records: Iterator[Record], problems: Problems) -> tuple[list[Record], Features]:
+    """The records whose picture the model could encode, and their embeddings; the others are counted.
+
+    Raises DataError when none is left.
+    """
     used: list[Record] = []
     found: list[Features] = []
     while batch := list(islice(records, BATCH)):
