@@ -14,9 +14,9 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
+from dovetail.data.worlds.pictures.styles import STYLES
 from dovetail.data.worlds.sampling import Sampler
 from dovetail.data.worlds.scenes import Scenes
-from dovetail.data.worlds.styles import STYLES
 
 SIZE = 64
 

@@ -134,7 +134,8 @@ class PairLoss(Protocol):
 class Objective(Protocol):
     """What is minimised. A torch module, so that an objective may have parameters of its own.
 
-    requires: the names of the Batch fields it reads beyond images, captions and ids, or `several captions`.
+    requires: the names of the Batch fields it reads beyond images, captions and ids, `several captions`, or `negative
+    captions`: without the latter in it, captions of kind NEGATIVE are kept from the batch.
     """
 
     requires: tuple[str, ...]

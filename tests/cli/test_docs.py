@@ -1,4 +1,4 @@
-"""The method pages: what a page says, and that those in the repository are those the docstrings give."""
+"""The method pages: what a page says, and that those in the repository are those that docstrings and results give."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +7,12 @@ import pytest
 
 from dovetail.catalogue import Entry
 from dovetail.cli import docs
+from dovetail.data.records import DataError
+from dovetail.evaluation.claims.outcome import Outcome, outcomes
+from tests.cli.test_claims_tables import README, outcome
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs" / "methods"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "docs" / "methods"
 CARD = """Toy: two things are alike when they are equal.
 
 Doe and Roe, "A Title
@@ -67,6 +71,14 @@ def test_the_index_lists_by_contract_and_says_what_objectives_need() -> None:
     assert text.index("## Objective") < text.index("## Similarity")
     assert "| [`toy`](similarities/toy.md) | Toy | two things are alike when they are equal. | 2020 |" in text
     assert "| [`several`](objectives/several.md) | several captions, regions |" in text
+    assert "## Claims\n\nNo claim has been measured yet." in text
+
+
+def test_a_claim_stands_on_the_page_of_its_method_only() -> None:
+    found = [outcome(), outcome({"key": "other"}), outcome({"contract": "Objective"})]
+    assert docs.page(entry("toy", "Similarity", Toy), found).count("dovetail verify") == 1
+    assert "No claim has been measured yet." in docs.page(entry("several", "Objective", Several), found)
+    assert "| [`toy`](similarities/toy.md) | Toy tells swapped" in docs.index([entry("toy", "Similarity", Toy)], found)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +92,7 @@ def test_folder_names(contract: str, name: str) -> None:
 def test_writing_removes_the_pages_of_methods_that_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "similarities").mkdir()
     (tmp_path / "similarities" / "gone.md").write_text("old")
-    monkeypatch.setattr(docs, "pages", lambda: {"index.md": "new\n", "similarities/toy.md": "toy\n"})
+    monkeypatch.setattr(docs, "pages", lambda _: {"index.md": "new\n", "similarities/toy.md": "toy\n"})
     assert docs.write(tmp_path) == 2
     assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()) == [
         "index.md",
@@ -88,6 +100,52 @@ def test_writing_removes_the_pages_of_methods_that_are_gone(tmp_path: Path, monk
     ]
 
 
-def test_the_repository_holds_the_pages_that_the_docstrings_give() -> None:
-    held = {p.relative_to(FOLDER).as_posix(): p.read_text(encoding="utf-8") for p in FOLDER.rglob("*.md")}
-    assert held == docs.pages(), "the method pages are stale: run `make docs` and commit docs/methods"
+def claims(key: str) -> list[Outcome]:
+    """One, of the pair loss `key`."""
+    return [outcome({"key": key, "contract": "PairLoss"})]
+
+
+def test_results_are_told_on_the_pages_and_in_the_readme(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(README)
+    found = claims("siglip")
+    found[0].write(tmp_path / "results" / "siglip.json")
+    (tmp_path / "results" / "other.json").write_text('{"figures": {}}')
+    docs.docs(tmp_path / "docs" / "methods")
+    assert "**reproduced**" in (tmp_path / "docs" / "methods" / "pair_losses" / "siglip.md").read_text()
+    index = (tmp_path / "docs" / "methods" / "index.md").read_text()
+    assert "| [`siglip`](pair_losses/siglip.md) | Toy tells" in index
+    assert "| [`siglip`](docs/methods/pair_losses/siglip.md) | Toy tells" in (tmp_path / "README.md").read_text()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["README.md", "docs", "results"]
+    assert not list(tmp_path.rglob("*.part"))
+    assert stale(tmp_path) == []
+    (tmp_path / "results" / "siglip.json").unlink()
+    assert stale(tmp_path) == ["README.md", "index.md", "pair_losses/siglip.md"]
+
+
+def test_it_runs_without_results_readme_or_repository(tmp_path: Path) -> None:
+    docs.docs(tmp_path / "docs" / "methods")
+    assert "No claim has been measured yet." in (tmp_path / "docs" / "methods" / "index.md").read_text()
+    (tmp_path / "README.md").write_text("no markers")
+    docs.docs(tmp_path / "pages")
+    assert docs.repository(tmp_path / "pages") is None and (tmp_path / "README.md").read_text() == "no markers"
+
+
+def test_a_readme_without_its_markers_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("no markers")
+    with pytest.raises(DataError, match="<!-- claims -->"):
+        docs.docs(tmp_path / "docs" / "methods")
+    assert [p.name for p in tmp_path.iterdir()] == ["README.md"]
+
+
+def stale(root: Path) -> list[str]:
+    """The pages below docs/methods, and the README, that differ from what docstrings and results give."""
+    found, folder = outcomes(root / "results"), root / "docs" / "methods"
+    held = {p.relative_to(folder).as_posix(): p.read_text(encoding="utf-8") for p in folder.rglob("*.md")}
+    wanted = docs.pages(found)
+    held["README.md"] = (root / "README.md").read_text(encoding="utf-8")
+    wanted["README.md"] = docs.readme(held["README.md"], found)
+    return sorted(name for name in held.keys() | wanted.keys() if held.get(name) != wanted.get(name))
+
+
+def test_the_repository_holds_the_pages_that_docstrings_and_results_give() -> None:
+    assert stale(ROOT) == [], "stale pages: run `make docs` and commit docs/methods and README.md"

@@ -24,7 +24,7 @@ def _terms(objective: Any, model: torch.nn.Module, data: Batch) -> dict[str, tor
 def test_says_what_it_requires(make: Make) -> None:
     objective = make()
     assert isinstance(objective, torch.nn.Module)
-    known = {f.name for f in fields(Batch)} | {"several captions"}
+    known = {f.name for f in fields(Batch)} | {"several captions", "negative captions"}
     assert isinstance(objective.requires, tuple) and set(objective.requires) <= known
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dovetail.data.worlds import Sampler, Scene
 from dovetail.data.worlds.facts import MOTIONS, VIEWPOINTS
-from dovetail.data.worlds.lettering import WORDS_WRITTEN
+from dovetail.data.worlds.pictures.lettering import WORDS_WRITTEN
 
 
 def _scene(index: int) -> Scene:

@@ -7,9 +7,9 @@ import pytest
 
 from dovetail.contracts import Kind
 from dovetail.data.worlds import Sampler, Scene, Thing
-from dovetail.data.worlds.captions import Telling, captions
-from dovetail.data.worlds.english import ENGLISH
-from dovetail.data.worlds.noise import Noise
+from dovetail.data.worlds.words.captions import Telling, captions
+from dovetail.data.worlds.words.english import ENGLISH
+from dovetail.data.worlds.words.noise import Noise
 
 SCENES = [Sampler()(11, i) for i in range(250)]
 

@@ -1,8 +1,8 @@
 """Dialogues: their form, and the truth of what the assistant says."""
 
 from dovetail.data.worlds import Sampler, dialogue
-from dovetail.data.worlds.dialogue import reply
-from dovetail.data.worlds.questions import Question
+from dovetail.data.worlds.tasks.dialogue import reply
+from dovetail.data.worlds.tasks.questions import Question
 from tests.data import world_reader as reader
 from tests.data.test_worlds_questions import answer
 

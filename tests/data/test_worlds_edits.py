@@ -10,7 +10,7 @@ import pytest
 
 from dovetail.data.records import DataError
 from dovetail.data.worlds import Edit, Flat, Sampler, Scene, Thing, Vocabulary, counterfactual
-from dovetail.data.worlds.edits import EDITS
+from dovetail.data.worlds.tasks.edits import EDITS
 from tests.data import world_reader as reader
 
 SAMPLERS = ((110, Sampler()), (40, Sampler((3, 5), alike=0.3, writing=0.5, motion=0.5)))

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from dovetail.data.worlds import Thing
-from dovetail.data.worlds.captions import Telling, captions
 from dovetail.data.worlds.draws import Draws
-from dovetail.data.worlds.languages import LANGUAGES
-from dovetail.data.worlds.plan import TELLS
-from dovetail.data.worlds.statements import (
+from dovetail.data.worlds.words.captions import Telling, captions
+from dovetail.data.worlds.words.languages import LANGUAGES
+from dovetail.data.worlds.words.plan import TELLS
+from dovetail.data.worlds.words.statements import (
     Absent,
     AltText,
     Counted,

@@ -7,10 +7,10 @@ import pytest
 
 from dovetail.data.records import DataError
 from dovetail.data.worlds import Sampler, Scene
-from dovetail.data.worlds.camera import CAMERAS
 from dovetail.data.worlds.facts import VIEWPOINTS
-from dovetail.data.worlds.lettering import CELL, TOP, WORDS_WRITTEN, glyphs, ink
-from dovetail.data.worlds.styles import STYLES
+from dovetail.data.worlds.pictures.camera import CAMERAS
+from dovetail.data.worlds.pictures.lettering import CELL, TOP, WORDS_WRITTEN, glyphs, ink
+from dovetail.data.worlds.pictures.styles import STYLES
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 TEMPLATES = {letter: glyphs(letter).astype(float) for letter in LETTERS}

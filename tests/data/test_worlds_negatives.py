@@ -9,10 +9,10 @@ import pytest
 from dovetail.data.records import DataError
 from dovetail.data.worlds import Negative, Sampler, Scene, Thing, Vocabulary
 from dovetail.data.worlds.draws import Draws
-from dovetail.data.worlds.languages import LANGUAGES
-from dovetail.data.worlds.negatives import KINDS, negatives, shuffled
-from dovetail.data.worlds.statements import Mention
-from dovetail.data.worlds.truth import Steady, changed, conceivable, fitting
+from dovetail.data.worlds.tasks.negatives import KINDS, negatives, shuffled
+from dovetail.data.worlds.words.languages import LANGUAGES
+from dovetail.data.worlds.words.statements import Mention
+from dovetail.data.worlds.words.truth import Steady, changed, conceivable, fitting
 from tests.data import world_reader as reader
 
 SAMPLERS = ((100, Sampler()), (80, Sampler((2, 6), alike=0.5)), (12, Sampler((8, 10), writing=0.5, motion=0.5)))

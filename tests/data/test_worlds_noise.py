@@ -6,11 +6,11 @@ import pytest
 
 from dovetail.data.records import DataError
 from dovetail.data.worlds import Sampler, Scene, Thing, Vocabulary
-from dovetail.data.worlds.captions import Captions, Telling, captions
-from dovetail.data.worlds.languages import LANGUAGES
-from dovetail.data.worlds.mistakes import holds
-from dovetail.data.worlds.noise import SORTS, Noise, noisy
-from dovetail.data.worlds.plan import DEFAULT, HIERARCHICAL, TELLS, plan
+from dovetail.data.worlds.words.captions import Captions, Telling, captions
+from dovetail.data.worlds.words.languages import LANGUAGES
+from dovetail.data.worlds.words.mistakes import holds
+from dovetail.data.worlds.words.noise import SORTS, Noise, noisy
+from dovetail.data.worlds.words.plan import DEFAULT, HIERARCHICAL, TELLS, plan
 from tests.data.scenes import SCENES
 
 RATES = Noise(wrong=0.25, vague=0.15, swapped=0.2, missing=0.1, duplicated=0.05)

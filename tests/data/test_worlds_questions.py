@@ -8,7 +8,7 @@ import pytest
 
 from dovetail.data.records import DataError
 from dovetail.data.worlds import Question, Sampler, Scene, Vocabulary, questions
-from dovetail.data.worlds.questions import QUESTIONS
+from dovetail.data.worlds.tasks.questions import QUESTIONS
 from tests.data import world_reader as reader
 
 SAMPLERS = (Sampler(), Sampler((2, 6), alike=0.5))

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 
 from dovetail.data.worlds import Sampler, Scene, Thing, referring, render
-from dovetail.data.worlds.referring import MANNERS
+from dovetail.data.worlds.tasks.referring import MANNERS
 from tests.data import world_reader as reader
 
 SAMPLERS = (Sampler(), Sampler((3, 7), alike=0.5))

@@ -9,7 +9,7 @@ import pytest
 from dovetail.data.records import DataError
 from dovetail.data.worlds import Sampler, Scene, Thing, render
 from dovetail.data.worlds.facts import COLOURS, SHAPES, TEXTURES
-from dovetail.data.worlds.render import BACKGROUND_RGB, RGB
+from dovetail.data.worlds.pictures.render import BACKGROUND_RGB, RGB
 
 SCENES = [Sampler()(5, i) for i in range(120)]
 

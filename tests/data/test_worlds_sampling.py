@@ -9,7 +9,7 @@ import pytest
 from dovetail.data.records import DataError
 from dovetail.data.worlds import Sampler, Scene, Vocabulary
 from dovetail.data.worlds.facts import MOTIONS, VIEWPOINTS, Thing
-from dovetail.data.worlds.lettering import STRIP, WORDS_WRITTEN
+from dovetail.data.worlds.pictures.lettering import STRIP, WORDS_WRITTEN
 
 COUNT = 250
 

@@ -22,9 +22,9 @@ from dovetail.data.worlds import (
     render,
     zero_shot_classes,
 )
-from dovetail.data.worlds.languages import LANGUAGES
-from dovetail.data.worlds.negatives import KINDS
-from dovetail.data.worlds.styles import STYLES
+from dovetail.data.worlds.pictures.styles import STYLES
+from dovetail.data.worlds.tasks.negatives import KINDS
+from dovetail.data.worlds.words.languages import LANGUAGES
 
 
 def test_records() -> None:

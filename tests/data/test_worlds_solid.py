@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from dovetail.data.worlds import Sampler, Scene, Thing, Vocabulary
-from dovetail.data.worlds import shapes as outlines
-from dovetail.data.worlds.camera import CAMERAS, Space
 from dovetail.data.worlds.facts import SHAPES, VIEWPOINTS
-from dovetail.data.worlds.relief import THICK, Relief
-from dovetail.data.worlds.solid import Solid, reliefs
+from dovetail.data.worlds.pictures import shapes as outlines
+from dovetail.data.worlds.pictures.camera import CAMERAS, Space
+from dovetail.data.worlds.pictures.relief import THICK, Relief
+from dovetail.data.worlds.pictures.solid import Solid, reliefs
 
 EVERY = pytest.mark.parametrize("viewpoint", VIEWPOINTS)
 BALANCED = Vocabulary(shapes=("circle", "square", "cross", "ring", "star"))  # their middle is where they are

@@ -7,10 +7,10 @@ import pytest
 
 from dovetail.data.worlds import Sampler, Scene, Thing
 from dovetail.data.worlds.draws import Draws
-from dovetail.data.worlds.english import ENGLISH
-from dovetail.data.worlds.mistakes import holds, mistaken, vague
-from dovetail.data.worlds.plan import TELLS, THINGS_TOLD, plan
-from dovetail.data.worlds.statements import (
+from dovetail.data.worlds.words.english import ENGLISH
+from dovetail.data.worlds.words.mistakes import holds, mistaken, vague
+from dovetail.data.worlds.words.plan import TELLS, THINGS_TOLD, plan
+from dovetail.data.worlds.words.statements import (
     Absent,
     AltText,
     Counted,

@@ -9,8 +9,8 @@ import pytest
 from dovetail.data.records import DataError
 from dovetail.data.worlds import Sampler, Scene, Thing
 from dovetail.data.worlds.facts import VIEWPOINTS
-from dovetail.data.worlds.render import BACKGROUND_RGB, RGB
-from dovetail.data.worlds.styles import STYLES
+from dovetail.data.worlds.pictures.render import BACKGROUND_RGB, RGB
+from dovetail.data.worlds.pictures.styles import STYLES
 
 SAMPLER = Sampler((1, 5), alike=0.3, writing=0.3, viewpoints=VIEWPOINTS)
 SCENES = [SAMPLER(8, i) for i in range(12)]

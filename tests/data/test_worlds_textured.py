@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dovetail.data.worlds import Flat, Sampler, Scene, Thing
-from dovetail.data.worlds.shapes import Plane
-from dovetail.data.worlds.surfaces import cloth, key, noise, paper
-from dovetail.data.worlds.textured import Textured
+from dovetail.data.worlds.pictures.shapes import Plane
+from dovetail.data.worlds.pictures.surfaces import cloth, key, noise, paper
+from dovetail.data.worlds.pictures.textured import Textured
 
 SCENES = [Sampler((1, 5), writing=0.3)(9, i) for i in range(20)]
 

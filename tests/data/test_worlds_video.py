@@ -11,8 +11,8 @@ from dovetail.data.records import DataError
 from dovetail.data.worlds import Sampler, Scene, Thing, Vocabulary
 from dovetail.data.worlds.facts import MOTIONS, VIEWPOINTS
 from dovetail.data.worlds.motions import after, extent
-from dovetail.data.worlds.styles import STYLES
-from dovetail.data.worlds.video import Video, video
+from dovetail.data.worlds.pictures.styles import STYLES
+from dovetail.data.worlds.pictures.video import Video, video
 
 DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 BALANCED = Vocabulary(shapes=("circle", "square", "cross", "ring", "star"))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dovetail.evaluation import intervals
-from dovetail.evaluation.intervals import Estimate, average, bootstrap, mean, mean_per_class, median
+from dovetail.evaluation.intervals import Estimate, average, bootstrap, difference, mean, mean_per_class, median
 from tests.evaluation import oracles
 
 
@@ -112,3 +112,20 @@ def test_a_thousand_resamples_of_5000_items_take_a_moment() -> None:
     start = time.process_time()
     bootstrap({"m": mean(values)}, 5000)
     assert time.process_time() - start < 1
+
+
+def test_the_difference_of_two_figures_of_the_same_items() -> None:
+    a = torch.rand(200, dtype=torch.float64)
+    b = a - 0.1 + 0.01 * torch.randn(200, dtype=torch.float64)
+    first, second = (bootstrap({"x": mean(v)}, 200, shares=("x",))["x"] for v in (a, b))
+    found = difference(first, second)
+    assert found.value == pytest.approx(float((a - b).mean())) and found.share
+    half = 1.96 * float((a - b).std()) / 200**0.5
+    assert found.high - found.low == pytest.approx(2 * half, rel=0.2)
+    assert first.high - second.low > 5 * (found.high - found.low), "items that are hard for both cancel out"
+
+
+def test_a_difference_needs_resamples() -> None:
+    one = bootstrap({"x": mean(torch.rand(5, dtype=torch.float64))}, 5)["x"]
+    with pytest.raises(ValueError, match="resamples"):
+        difference(one, Estimate(1.0, 0.0, 2.0))

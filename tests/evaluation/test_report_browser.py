@@ -1,4 +1,4 @@
-"""The page in a browser: no error, no request, no scrolling sideways, on a desk and on a phone, by day and by night."""
+"""The pages in a browser: no error, no request, no scrolling sideways, on a desk and a phone, by day and by night."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from dovetail.evaluation.report import write_report
-from tests.evaluation.report_content import full
+from dovetail.evaluation.report.comparison import write_comparison
+from tests.evaluation.comparisons import AHEAD, BEHIND, comparison
+from tests.evaluation.report_content import AWKWARD, full
 
 pytestmark = pytest.mark.browser
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
@@ -24,14 +26,18 @@ def browser(chromium: str) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path: Path = write_report(full(), tmp_path_factory.mktemp("report") / "report.html")
-    return path.as_uri()
+def addresses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder: Path = tmp_path_factory.mktemp("pages")
+    held = comparison({AWKWARD[0]: AHEAD, AWKWARD[7]: BEHIND}, seeds=3)
+    report, compared = write_report(full(), folder / "report.html"), write_comparison(held, folder)
+    return {"report": report.as_uri(), "comparison": compared.as_uri()}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 390])
-def test_it_opens_cleanly(browser: Any, address: str, width: int, scheme: str) -> None:
+@pytest.mark.parametrize("name", ["report", "comparison"])
+def test_it_opens_cleanly(browser: Any, addresses: dict[str, str], name: str, width: int, scheme: str) -> None:
+    address = addresses[name]
     with browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme) as context:
         page = context.new_page()
         said: list[str] = []
@@ -51,10 +57,10 @@ def test_it_opens_cleanly(browser: Any, address: str, width: int, scheme: str) -
         assert page.evaluate(SMALLEST) >= 8
 
 
-def test_printing_opens_the_configuration(browser: Any, address: str) -> None:
+def test_printing_opens_the_configuration(browser: Any, addresses: dict[str, str]) -> None:
     with browser.new_context() as context:
         page = context.new_page()
-        page.goto(address)
+        page.goto(addresses["report"])
         assert not page.locator("details pre").is_visible()
         page.emulate_media(media="print")
         assert page.locator("details pre").bounding_box()["height"] > 0

@@ -10,7 +10,7 @@ from torch import Tensor
 from dovetail.contracts import Benchmark
 from dovetail.data.records import DataError
 from dovetail.data.worlds import Sampler, Vocabulary, World
-from dovetail.data.worlds.negatives import KINDS, Negative, negatives
+from dovetail.data.worlds.tasks.negatives import KINDS, Negative, negatives
 from dovetail.evaluation import benchmarks
 from dovetail.evaluation.worlds.choice import ChoiceBenchmark
 from tests.evaluation.known import Constant, Held, Noise, Oracle, TokenNoise, inside, picture

@@ -9,7 +9,7 @@ from torch import Tensor
 from dovetail.contracts import Benchmark
 from dovetail.data.records import DataError
 from dovetail.data.worlds import Sampler, Vocabulary, World
-from dovetail.data.worlds.languages import LANGUAGES
+from dovetail.data.worlds.words.languages import LANGUAGES
 from dovetail.evaluation import benchmarks
 from dovetail.evaluation.worlds.lingual import CrossLingualBenchmark
 from tests.evaluation.known import Held, Noise, Oracle, TokenNoise, picture

@@ -1,14 +1,18 @@
 """From names to objects."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dovetail.catalogue import CatalogueError, entry_of
+from dovetail.data.images import decode
 from dovetail.data.preprocessing import IMAGENET, Preprocessing
 from dovetail.data.records import DataError
 from dovetail.data.sources import open_source, stream_source
+from dovetail.data.survey import Survey, survey
 from dovetail.models.sizes import PLANS
 from dovetail.training.assemble import (
     all_records,
@@ -112,12 +116,29 @@ def test_the_normalisation_is_the_tower_s_unless_one_was_asked_for() -> None:
     assert fitted(asked, _Declares(IMAGENET)) == replace(asked, size=48)
 
 
-def test_an_objective_says_what_it_needs() -> None:
+def surveyed(path: Path, *captions: dict[str, object]) -> Survey:
+    """A survey of a picture for each of the rows."""
+    for i, _ in enumerate(captions):
+        Image.new("RGB", (8, 8), (40 * i, 0, 0)).save(path / f"{i}.png")
+    rows = [{"image": f"{i}.png", **row} for i, row in enumerate(captions)]
+    (path / "photos.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return survey([open_source(path / "photos.jsonl")], decode)
+
+
+def test_an_objective_says_that_it_needs_several_captions(tmp_path: Path) -> None:
+    one = surveyed(tmp_path, {"caption": "a", "negatives": "b"}, {"caption": "c"})
     objective = make_objective("infonce")
-    check_requirements(objective, 1.0, "photos.csv")
+    check_requirements(objective, one)
     objective.requires = ("several captions",)
-    check_requirements(objective, 1.5, "photos.csv")
+    check_requirements(objective, surveyed(tmp_path, {"caption": ["a", "b"]}, {"caption": "c"}))
     with pytest.raises(
-        DataError, match=r"needs several captions per image; photos\.csv has one per image.*contrastive"
+        DataError, match=r"needs several captions; .*photos\.jsonl has none\. Give every image.*contrastive"
     ):
-        check_requirements(objective, 1.0, "photos.csv")
+        check_requirements(objective, one)
+
+
+def test_an_objective_says_that_it_needs_negative_captions(tmp_path: Path) -> None:
+    objective = make_objective("negclip")
+    check_requirements(objective, surveyed(tmp_path, {"caption": "a", "negatives": "b"}))
+    with pytest.raises(DataError, match=r"needs negative captions; .*photos\.jsonl has none.*--columns\.negatives"):
+        check_requirements(objective, surveyed(tmp_path, {"caption": ["a", "b"]}))

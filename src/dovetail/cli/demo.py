@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import track
 
 from dovetail.cli.report import write_run_report
-from dovetail.cli.train import plain, tell, validation
+from dovetail.cli.train import plain, tell
 from dovetail.contracts import Kind
 from dovetail.data.images import decode
 from dovetail.data.preprocessing import HALF, Preprocessing
@@ -19,6 +19,7 @@ from dovetail.data.worlds import Sampler, Scenes, Vocabulary, World, zero_shot_c
 from dovetail.evaluation.adapter import Embedder
 from dovetail.evaluation.benchmarks import RetrievalBenchmark, ZeroShotBenchmark
 from dovetail.evaluation.result import Results
+from dovetail.evaluation.validation import validation
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.training.run import Recipe, fit, has_gpu
 from dovetail.training.settings import Settings

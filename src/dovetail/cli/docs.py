@@ -1,26 +1,49 @@
-"""Write the pages of the methods for the documentation, from their docstrings."""
+"""Write the pages of the methods for the documentation, from their docstrings and what was measured of their claims."""
 
 import inspect
 import os
 import re
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import docstring_parser
 
 from dovetail import catalogue
 from dovetail.catalogue import CITATION, Entry
+from dovetail.cli import claims_tables
+from dovetail.evaluation.claims.outcome import Outcome, outcomes
 
 _NOTE = "<!-- Written by `make docs` from {source}: change that instead. -->\n"
 
 
 def docs(out: Path = Path("docs/methods")) -> None:
-    """Write the pages of the methods for the documentation, from their docstrings.
+    """Write the pages of the methods for the documentation, from their docstrings and what was measured.
 
     Args:
-        out: the folder to write to; Markdown files in it that belong to no method are removed.
+        out: the folder to write to; Markdown files in it that belong to no method are removed. Where it lies in a
+            folder `docs`, what was measured is read from the folder `results` beside that, and written into the
+            README.md there too.
     """
-    print(f"wrote {write(out)} pages into {out}")
+    root = repository(out)
+    found = outcomes(root / "results") if root else []
+    page_of_readme = root / "README.md" if root else None
+    text = None
+    if page_of_readme and page_of_readme.is_file():  # before anything is written: a marker may be missing
+        text = readme(page_of_readme.read_text(encoding="utf-8"), found)
+    print(f"wrote {write(out, found)} pages into {out}")
+    if page_of_readme and text is not None:
+        _replace(page_of_readme, text)
+
+
+def repository(out: Path) -> Path | None:
+    """The folder that holds the folder `docs` in which `out` lies; None where it lies in none."""
+    return next((folder.parent for folder in out.resolve().parents if folder.name == "docs"), None)
+
+
+def readme(text: str, found: Sequence[Outcome]) -> str:
+    """The README with the table of what was measured. Raises DataError when a marker of its place is missing."""
+    return claims_tables.readme(text, found, _links(catalogue.entries(), "docs/methods/"))
 
 
 def folder(contract: str) -> str:
@@ -31,8 +54,8 @@ def folder(contract: str) -> str:
     return words + ("es" if words.endswith("s") else "s")
 
 
-def page(entry: Entry) -> str:
-    """One method's card as Markdown: what it is, the paper, the formula, how to ask for it and its options."""
+def page(entry: Entry, found: Sequence[Outcome] = ()) -> str:
+    """One method's card as Markdown: what it is, the paper, the formula, what was measured of it, and its options."""
     source = "src/" + entry.make.__module__.replace(".", "/") + ".py"
     parts = [
         _NOTE.format(source=source),
@@ -40,16 +63,17 @@ def page(entry: Entry) -> str:
         _sentence(entry.summary),
         _citation(entry),
         _body(entry),
+        claims_tables.measured([o for o in found if (o.contract, o.key) == (entry.contract, entry.key)]),
         f"## Options\n\nA {entry.contract}, called `{entry.key}`; its code is `{source}`.",
         _options(entry),
     ]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-def index(entries: list[Entry]) -> str:
-    """The table of all methods by contract, and what each objective asks of the data."""
+def index(entries: list[Entry], found: Sequence[Outcome] = ()) -> str:
+    """The table of all methods by contract, what was measured of their claims, and what objectives ask of the data."""
     parts = [
-        _NOTE.format(source="the docstrings under src/dovetail/methods"),
+        _NOTE.format(source="the docstrings under src/dovetail/methods and from results"),
         "# Methods",
         "Every method is one file with its paper, its formula and its tests. "
         "`dovetail methods` prints these tables, `dovetail show KEY` a method's page.",
@@ -57,6 +81,7 @@ def index(entries: list[Entry]) -> str:
     for contract in sorted({entry.contract for entry in entries}):
         rows = [_row(entry) for entry in entries if entry.contract == contract]
         parts.append(f"## {contract}\n\n| key | name | what it is | year |\n|---|---|---|---|\n" + "\n".join(rows))
+    parts.append("## Claims\n\n" + claims_tables.index_table(found, _links(entries)))
     needs = [_need(entry) for entry in entries if entry.contract == "Objective"]
     if needs:
         head = "| objective | beyond images with a caption each |\n|---|---|\n"
@@ -64,24 +89,40 @@ def index(entries: list[Entry]) -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def pages() -> dict[str, str]:
+def pages(found: Sequence[Outcome] = ()) -> dict[str, str]:
     """Every page by its path below docs/methods."""
     entries = catalogue.entries()
-    return {"index.md": index(entries)} | {f"{folder(e.contract)}/{e.key}.md": page(e) for e in entries}
+    return {"index.md": index(entries, found)} | {_path(e): page(e, found) for e in entries}
 
 
-def write(out: Path) -> int:
+def write(out: Path, found: Sequence[Outcome] = ()) -> int:
     """Makes the Markdown files below `out` those of the catalogue, and returns how many there are."""
-    wanted = pages()
+    wanted = pages(found)
     for stale in [p for p in out.rglob("*.md") if p.relative_to(out).as_posix() not in wanted]:
         stale.unlink()
     for name, text in wanted.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(".tmp")
+        _replace(path, text)
+    return len(wanted)
+
+
+def _replace(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
         beside.write_text(text, encoding="utf-8")
         os.replace(beside, path)
-    return len(wanted)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _path(entry: Entry) -> str:
+    return f"{folder(entry.contract)}/{entry.key}.md"
+
+
+def _links(entries: Sequence[Entry], base: str = "") -> dict[tuple[str, str], str]:
+    """Where each method's page is, by contract and key."""
+    return {(e.contract, e.key): base + _path(e) for e in entries}
 
 
 def _sentence(text: str) -> str:
@@ -138,10 +179,11 @@ def _cell(text: str) -> str:
 
 
 def _row(entry: Entry) -> str:
-    link = f"{folder(entry.contract)}/{entry.key}.md"
-    return f"| [`{entry.key}`]({link}) | {_cell(entry.name)} | {_cell(entry.summary)} | {entry.citation['year']} |"
+    return (
+        f"| [`{entry.key}`]({_path(entry)}) | {_cell(entry.name)} | {_cell(entry.summary)} | {entry.citation['year']} |"
+    )
 
 
 def _need(entry: Entry) -> str:
     requires = getattr(entry.make, "requires", ())
-    return f"| [`{entry.key}`]({folder(entry.contract)}/{entry.key}.md) | {', '.join(requires) or 'nothing'} |"
+    return f"| [`{entry.key}`]({_path(entry)}) | {', '.join(requires) or 'nothing'} |"

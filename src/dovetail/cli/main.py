@@ -19,8 +19,8 @@ from dovetail.data.records import DataError
 from dovetail.models.pretrained import CheckpointError
 from dovetail.training.watch import TrainingStopped
 
-COMMANDS = ("demo", "train", "evaluate", "embed", "methods", "show", "docs")
-POSITIONAL = ("run", "name")  # parameters that are given without their names
+COMMANDS = ("demo", "train", "evaluate", "embed", "compare", "verify", "methods", "show", "docs")
+POSITIONAL = ("run", "name", "methods", "objectives")  # parameters that are given without their names
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     chosen = next((a for a in given if a in COMMANDS), None)
     parser = _parser(chosen)
-    options = parser.parse_args(spelled_out(given, _function(chosen)) if chosen else given or ["--help"])
+    options = parser.parse_args(_arguments(given, chosen) if chosen else given or ["--help"])
     try:
         made = parser.instantiate(options)[chosen]
         _function(str(chosen))(**{k: v for k, v in vars(made).items() if k != "config"})
@@ -41,16 +41,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(130) from None
 
 
+def _arguments(given: Sequence[str], chosen: str) -> list[str]:
+    place = list(given).index(chosen)
+    return [*given[: place + 1], *spelled_out(given[place + 1 :], _function(chosen))]
+
+
 def spelled_out(arguments: Sequence[str], function: Callable[..., Any]) -> list[str]:
-    """`--data a b` as `--data=["a", "b"]` for options that take several values, and `--resume` as `--resume=true`."""
+    """`--data a b` as `--data=["a", "b"]` for options that take several values, and `--resume` as `--resume=true`.
+
+    What is given without a name comes first.
+    """
     hints = typing.get_type_hints(function)
     out: list[str] = []
     rest = list(arguments)
+    placed: list[str] = []
     while rest:
+        if not rest[0].startswith("-"):
+            placed.append(rest.pop(0))
+            continue
         name, equals, value = rest.pop(0).partition("=")
         hint = hints.get(name.removeprefix("--").replace("-", "_")) if name.startswith("--") else None
         if equals or not (hint is bool or _is_list(hint)):
             out.append(name + equals + (json.dumps([value]) if _is_list(hint) and value[:1] != "[" else value))
+            if not equals and rest and not rest[0].startswith("--"):
+                out.append(rest.pop(0))  # its value
             continue
         values = []
         while rest and not rest[0].startswith("--") and (hint is not bool or rest[0] in ("true", "false")):
@@ -59,7 +73,7 @@ def spelled_out(arguments: Sequence[str], function: Callable[..., Any]) -> list[
             out.append(f"{name}={values[0] if values else 'true'}")
         else:
             out.append(f"{name}={values[0] if len(values) == 1 and values[0][:1] == '[' else json.dumps(values)}")
-    return out
+    return [*placed, *out]
 
 
 def _is_list(hint: Any) -> bool:
@@ -87,8 +101,10 @@ def _parser(chosen: str | None) -> ArgumentParser:
 def _options(parser: ArgumentParser, function: Callable[..., Any]) -> None:
     parser.add_argument("--config", action="config", help="a YAML file with options, such as a run's config.yaml")
     placed: set[str | int] = {p for p in signature(function).parameters if p in POSITIONAL}
+    hints = typing.get_type_hints(function)
     for name in placed:
-        parser.add_argument(str(name), type=str)
+        several: dict[str, Any] = {"nargs": "*", "default": []} if _is_list(hints[str(name)]) else {}
+        parser.add_argument(str(name), type=str, **several)
     parser.add_function_arguments(function, skip=placed, as_group=False)
 
 

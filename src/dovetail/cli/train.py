@@ -15,13 +15,11 @@ from dovetail.data.survey import Survey, need_captions, survey
 from dovetail.evaluation.adapter import Embedder
 from dovetail.evaluation.benchmarks import RetrievalBenchmark
 from dovetail.evaluation.result import Results
-from dovetail.models.dual_encoder import DualEncoder
+from dovetail.evaluation.validation import validation
 from dovetail.models.sizes import Size
-from dovetail.training.loop import Validate, is_main
+from dovetail.training.loop import is_main
 from dovetail.training.run import Recipe, fit, has_gpu
 from dovetail.training.settings import Settings
-
-VALIDATION_IMAGES = 1_000  # evaluated during training; the report uses all
 
 
 def train(
@@ -103,20 +101,6 @@ def train(
     if held_out:
         Console().print(results.table())
     console.print(f"report: {out / 'report.html'}   model: dovetail.load({str(out)!r})", soft_wrap=True)
-
-
-def validation(held_out: list[Any]) -> Validate | None:
-    """Mean recall on (a part of) the first held-out source, in percent; None without one."""
-    if not held_out:
-        return None
-    benchmark = RetrievalBenchmark(held_out[0], limit=VALIDATION_IMAGES)
-
-    def validate(model: DualEncoder) -> dict[str, float]:
-        figures = benchmark(Embedder(model)).figures
-        shown = {name: 100 * e.value if e.share else e.value for name, e in figures.items()}
-        return {"val/mean_recall": shown.pop("mean_recall"), **{f"val/{k}": v for k, v in shown.items()}}
-
-    return validate
 
 
 def plain(value: Any) -> Any:

@@ -43,12 +43,14 @@ class Collate:
     """Decodes, transforms and tokenizes draws. Picklable, for loader workers.
 
     captions_per_image: with a seed, at most that many true captions of an image and as many of its negatives are drawn;
-    None takes all. Boxes follow the crop and the mirroring of their image; those cropped away are left out.
+    None takes all. negatives: whether captions of kind NEGATIVE come into the batch at all. Boxes follow the crop and
+    the mirroring of their image; those cropped away are left out.
     """
 
     preprocessing: Preprocessing
     tokenizer: Tokenizer
     captions_per_image: int | None = None
+    negatives: bool = True
 
     def __call__(self, draws: Sequence[Draw]) -> Loaded:
         """One batch, in the order of the draws. An image that cannot be used is reported, never raised."""
@@ -64,13 +66,16 @@ class Collate:
         record, how = draw.record, self.preprocessing
         if draw.seed is None:
             image = decode(record.image)
-            view, captions = how.whole(*image.size), record.captions
+            view, captions = how.whole(*image.size), self._wanted(record.captions)
         else:
             rng = random.Random(draw.seed)
-            captions = self._sample(record.captions, rng)  # first, so that it depends on the seed alone
+            captions = self._sample(self._wanted(record.captions), rng)  # first, so that it depends on the seed alone
             image = decode(record.image, at_least=how.at_least)
             view = how.part(*image.size, rng)
         return _Item(record, how.render(image, view), view, captions)
+
+    def _wanted(self, captions: tuple[Caption, ...]) -> tuple[Caption, ...]:
+        return captions if self.negatives else tuple(c for c in captions if c.kind != Kind.NEGATIVE)
 
     def _sample(self, captions: Sequence[Caption], rng: random.Random) -> tuple[Caption, ...]:
         true = [c for c in captions if c.kind != Kind.NEGATIVE]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from dovetail.contracts import Kind
 from dovetail.data.records import DataError, ImageLike, Problems, Record
 from dovetail.data.sources.kinds import Source, Stream, Table
 
@@ -26,6 +27,7 @@ class Survey:
     """What was found. Histograms map a value to how often it occurs.
 
     items: usable records (of a stream: those that were read, and `complete` is False).
+    negatives: of the captions, those that are false on purpose (kind NEGATIVE).
     captions_per_image, words: histograms; a Chinese or Japanese character counts as a word.
     languages: captions by language, of those that say theirs. labels: how many different ones.
     repeated_captions: texts that stand, word for word but for case, under more than one image.
@@ -36,7 +38,7 @@ class Survey:
     names: tuple[str, ...]
     complete: bool
     items: int
-    captions: int
+    negatives: int
     captions_per_image: Mapping[int, int]
     words: Mapping[int, int]
     languages: Mapping[str, int]
@@ -46,9 +48,19 @@ class Survey:
     skipped: Mapping[str, int]
     examples: Mapping[str, tuple[str, ...]]
 
+    @property
+    def captions(self) -> int:
+        """All captions, false ones included."""
+        return sum(captions * images for captions, images in self.captions_per_image.items())
+
     def to_json(self) -> dict[str, Any]:
         """The same as plain JSON values; the keys of histograms become texts, smallest first."""
-        plain = {**vars(self), "names": list(self.names), "sizes": [list(size) for size in self.sizes]}
+        plain = {
+            **vars(self),
+            "captions": self.captions,
+            "names": list(self.names),
+            "sizes": [list(size) for size in self.sizes],
+        }
         for histogram in ("captions_per_image", "words"):
             plain[histogram] = {str(k): n for k, n in sorted(plain[histogram].items())}
         plain |= {k: dict(plain[k]) for k in ("languages", "skipped")}
@@ -60,6 +72,7 @@ class _Count:
     """A survey while it is taken."""
 
     items: int = 0
+    negatives: int = 0
     per_image: Counter[int] = field(default_factory=Counter)
     words: Counter[int] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
@@ -75,6 +88,7 @@ class _Count:
         if record.label is not None:
             self.labels.add(record.label)
         for caption in record.captions:
+            self.negatives += caption.kind == Kind.NEGATIVE
             self.words[len(_WORD.findall(caption.text))] += 1
             self.said.append(hash(caption.text.casefold()))
             self.under.append(record.id)
@@ -187,7 +201,7 @@ def _result(sources: list[Source], count: _Count, problems: Problems) -> Survey:
         names=tuple(source.name for source in sources),
         complete=not any(isinstance(source, Stream) for source in sources),
         items=count.items,
-        captions=len(count.said),
+        negatives=count.negatives,
         captions_per_image=dict(count.per_image),
         words=dict(count.words),
         languages=dict(count.languages),

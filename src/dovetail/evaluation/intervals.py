@@ -10,7 +10,7 @@ on few items it is too narrow.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,13 +26,15 @@ BLOCK = 1 << 20  # weights held at once: 8 MiB in float64
 class Estimate:
     """A figure with its 95 % interval; prints as `61.2 (58.9-63.4)`, and as f"{estimate:.3f}" with other precision.
 
-    share: it is a share of 0..1, and printed in percent.
+    share: it is a share of 0..1, and printed in percent. drawn: its values on the resamples, for `difference`; they are
+    not written.
     """
 
     value: float
     low: float
     high: float
     share: bool = False
+    drawn: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def __format__(self, spec: str) -> str:
         scale = 100 if self.share else 1
@@ -71,6 +73,16 @@ def bootstrap(
         for name, statistic in statistics.items():
             drawn[name].append(statistic(weights))
     return {name: _estimate(float(of(ones)), torch.cat(drawn[name]), name in shares) for name, of in statistics.items()}
+
+
+def difference(a: Estimate, b: Estimate) -> Estimate:
+    """a less b, figures of the same items, with the interval of their difference on the same resamples.
+
+    Raises ValueError for estimates without resamples, or of other numbers of them.
+    """
+    if a.drawn is None or b.drawn is None or len(a.drawn) != len(b.drawn):
+        raise ValueError("a difference needs two estimates from the same number of resamples")
+    return _estimate(a.value - b.value, torch.from_numpy(a.drawn - b.drawn), a.share)
 
 
 def mean(values: Float[Tensor, " q"], item: Int[Tensor, " q"] | None = None) -> Statistic:
@@ -135,4 +147,4 @@ def _resamples(items: int, resamples: int, seed: int) -> Iterator[Float[Tensor, 
 def _estimate(value: float, drawn: Float[Tensor, " s"], share: bool) -> Estimate:
     low, high = np.quantile(drawn.numpy(), [0.025, 0.975])
     # widened, if need be, to hold the figure itself
-    return Estimate(value, min(float(low), value), max(float(high), value), share)
+    return Estimate(value, min(float(low), value), max(float(high), value), share, drawn.numpy())

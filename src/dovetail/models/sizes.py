@@ -7,7 +7,7 @@ makes a sensible run. Without it the size follows from the data and the device.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Size = Literal["tiny", "small", "base", "large"]
+Size = Literal["micro", "tiny", "small", "base", "large"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,18 @@ class Plan:
 
 
 PLANS: dict[Size, Plan] = {
+    # for experiments on rendered scenes, where a run should take seconds
+    "micro": Plan(
+        image="vit(size=32, patch=8, width=96, depth=3, heads=3)",
+        pixels=32,
+        text={"width": 96, "depth": 2, "heads": 3},
+        embed_dim=64,
+        vocabulary=512,
+        context=64,
+        batch=128,
+        captions_per_image=1,
+        learning_rate=2e-3,
+    ),
     "tiny": Plan(
         image="timm(name='resnet10t', size=96)",
         pixels=96,

@@ -12,10 +12,16 @@ from dovetail.contracts import Encoder, Objective, PairLoss, Similarity
 from dovetail.data.preprocessing import Preprocessing
 from dovetail.data.records import DataError, Record
 from dovetail.data.sources.kinds import Stream, Table
+from dovetail.data.survey import Survey
 from dovetail.data.text import Tokenizer, clip_bpe, from_file, train_bpe
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.models.sizes import Plan
 
+SEVERAL, NEGATIVES = "several captions", "negative captions"
+ADVICE = {
+    SEVERAL: "Give every image more than one caption, in several columns or rows.",
+    NEGATIVES: "Name the column that holds false captions with --columns.negatives.",
+}
 CAPTIONS_FOR_BPE = 200_000  # more do not change a vocabulary of some thousand pieces
 
 
@@ -27,9 +33,9 @@ def make_objective(spec: str) -> Any:
     made = build(spec, Objective, PairLoss, Similarity)
     contrastive = lookup("contrastive", Objective).make
     if isinstance(made, PairLoss):
-        return contrastive(loss=made, similarity=build("cosine"))
+        return contrastive(loss=made)
     if isinstance(made, Similarity):
-        return contrastive(loss=build("infonce"), similarity=made)
+        return contrastive(similarity=made)
     assert isinstance(made, nn.Module)
     return made
 
@@ -110,11 +116,13 @@ def fitted(augment: Preprocessing, tower: Any) -> Preprocessing:
     return replace(augment, size=tower.size, mean=declared[0], std=declared[1])
 
 
-def check_requirements(objective: Objective, captions_per_image: float, source: str) -> None:
+def check_requirements(objective: Objective, survey: Survey) -> None:
     """Raises DataError when the objective needs what the data does not have."""
-    if "several captions" in objective.requires and captions_per_image <= 1:
-        others = ", ".join(e.key for e in entries(Objective) if not vars(e.make)["requires"])
-        raise DataError(
-            f"{type(objective).__name__} needs several captions per image; {source} has one per image. "
-            f"Objectives for one caption: {others}."
-        )
+    has = {SEVERAL: survey.captions - survey.negatives > survey.items, NEGATIVES: survey.negatives > 0}
+    for need in objective.requires:
+        if not has.get(need, True):
+            usable = [e.key for e in entries(Objective) if all(has.get(r, True) for r in vars(e.make)["requires"])]
+            raise DataError(
+                f"{type(objective).__name__} needs {need}; {', '.join(survey.names)} has none. {ADVICE[need]} "
+                f"Objectives for this data: {', '.join(usable)}."
+            )

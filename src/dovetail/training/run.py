@@ -22,7 +22,14 @@ from dovetail.data.text import Tokenizer
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.models.pretrained import load, save
 from dovetail.models.sizes import PLANS, Size, size_for
-from dovetail.training.assemble import check_requirements, make_model, make_objective, make_text_tower, make_tokenizer
+from dovetail.training.assemble import (
+    NEGATIVES,
+    check_requirements,
+    make_model,
+    make_objective,
+    make_text_tower,
+    make_tokenizer,
+)
 from dovetail.training.checkpoint import State, newest
 from dovetail.training.loop import Trainer, Validate, accelerator
 from dovetail.training.settings import Budget, Minutes, Settings, Steps
@@ -117,7 +124,7 @@ def fit(
     plan = PLANS[recipe.size]
     engine = accelerator(recipe.settings)
     objective = make_objective(recipe.objective)
-    check_requirements(objective, survey.captions / max(1, survey.items), sources[0].name)
+    check_requirements(objective, survey)
     kept = newest(folder / "checkpoints") if resume else None
     torch.manual_seed(seed)
     text, vocabulary = make_text_tower(recipe.text, recipe.tokenizer) if recipe.text else (None, recipe.tokenizer)
@@ -126,7 +133,8 @@ def fit(
     order = Order(sources, recipe.batch // recipe.settings.accumulate, seed, weights)
     for warning in order.warnings:
         console.print(f"[yellow]warning:[/] {warning}")
-    collate = Collate(model.preprocessing, tokenizer, recipe.captions_per_image)
+    negatives = NEGATIVES in objective.requires
+    collate = Collate(model.preprocessing, tokenizer, recipe.captions_per_image, negatives)
     until = budget(recipe, order.epoch_length, order.batch * recipe.settings.accumulate)
     engine.wait_for_everyone()  # until all have looked at the folder
     if engine.is_main_process:

@@ -11,10 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dovetail.contracts import Batch, Captions, Features, Kind, Tokens
-from dovetail.methods.objectives.contrastive import Contrastive, Encoded
+from dovetail.methods.objectives.contrastive import Contrastive
 from dovetail.methods.pair_losses.infonce import InfoNCE
 from dovetail.methods.pair_losses.siglip import SigLIP
 from dovetail.methods.similarities.cosine import Cosine
+from dovetail.models.contrasting import Encoded
 from tests.contracts.samples import batch as small_batch
 from tests.contracts.samples import dual_encoder
 

@@ -12,7 +12,10 @@ LABEL = (".cls", "label", "class", "category")
 ID = ("id",)
 LANGUAGE = ("language", "lang")
 REGIONS = ("regions", "boxes")
+NEGATIVES = ("negatives", "negative", "negative_captions", "hard_negatives")
 """Names that are taken for a column's meaning when nothing is said, best first; a dot marks a member of a tar shard."""
+
+SINGLE = ("image", "id", "label", "language", "regions", "negatives")
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Columns:
 
     captions: one column or several, all of whose texts are used; () for data without captions.
     id: equal values are the same thing and never negatives of each other; without one, the image is the identity.
+    negatives: captions that are false of the image, for objectives that learn from them.
     folder: where relative image paths start; None: the folder that the table lies in.
     """
 
@@ -30,6 +34,7 @@ class Columns:
     label: str | None = None
     language: str | None = None
     regions: str | None = None
+    negatives: str | None = None
     folder: str | Path | None = None
 
 
@@ -46,6 +51,7 @@ class Fields:
     label: str | None
     language: str | None
     regions: str | None
+    negatives: str | None
     guessed: frozenset[str]
 
 
@@ -72,20 +78,20 @@ def resolve(columns: Columns, present: Iterable[str], name: str) -> Fields:
 
 
 def _pairs(fields: Fields) -> list[tuple[str, str]]:
-    single = [(k, getattr(fields, k)) for k in ("image", "id", "label", "language", "regions")]
+    single = [(k, getattr(fields, k)) for k in SINGLE]
     return [(k, c) for k, c in single if c] + [("captions", c) for c in fields.captions]
 
 
 def _settle(columns: Columns, there: list[str]) -> Fields:
     lower = {c.lower(): c for c in reversed(there)}
     named = (columns.captions,) if isinstance(columns.captions, str) else columns.captions
-    taken = {columns.image, columns.id, columns.label, columns.language, columns.regions, *(named or ())}
+    taken = {*(getattr(columns, k) for k in SINGLE), *(named or ())}
 
     def guess(names: Sequence[str]) -> str | None:
         return next((lower[n] for n in names if n in lower and lower[n] not in taken), None)
 
     captions = guess(CAPTIONS) if named is None else None
-    asked = {k: getattr(columns, k) for k in ("image", "captions", "id", "label", "language", "regions")}
+    asked = {k: getattr(columns, k) for k in ("captions", *SINGLE)}
     return Fields(
         image=columns.image or guess(IMAGE) or "",
         captions=((captions,) if captions else ()) if named is None else tuple(named),
@@ -93,5 +99,6 @@ def _settle(columns: Columns, there: list[str]) -> Fields:
         label=columns.label or guess(LABEL),
         language=columns.language or guess(LANGUAGE),
         regions=columns.regions or guess(REGIONS),
+        negatives=columns.negatives or guess(NEGATIVES),
         guessed=frozenset(k for k, v in asked.items() if v is None),
     )

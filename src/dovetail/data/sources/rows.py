@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from dovetail.contracts import Kind
 from dovetail.data.records import Caption, DataError, ImageLike, Problems, Record, Region
 from dovetail.data.sources import pictures, texts
 from dovetail.data.sources.columns import Columns, Fields, resolve
@@ -128,6 +129,14 @@ def _captions(row: Row, fields: Fields, problems: Problems, name: str) -> Iterat
         for cause in bad:
             problems.add(cause, name)
         yield from good
+    if fields.negatives:
+        false, _ = texts.captions(row.cells.get(fields.negatives), spoken)
+        yield from (replace(caption, kind=Kind.NEGATIVE) for caption in false)
+
+
+def told(captions: Sequence[Caption]) -> bool:
+    """Whether there is a caption that is true of the image."""
+    return any(caption.kind != Kind.NEGATIVE for caption in captions)
 
 
 def _regions(row: Row, fields: Fields, problems: Problems, name: str) -> list[Region]:
@@ -141,7 +150,7 @@ def _regions(row: Row, fields: Fields, problems: Problems, name: str) -> list[Re
 
 def rest(cells: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
     """The cells that found no place elsewhere in the record."""
-    used = {fields.image, *fields.captions}
+    used = {fields.image, *fields.captions, *filter(None, (fields.negatives,))}
     if fields.label and texts.scalar(cells.get(fields.label)) is not None:
         used.add(fields.label)
     if fields.regions and texts.regions(cells.get(fields.regions)) is not None:

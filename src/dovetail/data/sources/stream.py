@@ -5,7 +5,7 @@ from itertools import groupby
 
 from dovetail.data.records import DataError, Problems, Record
 from dovetail.data.sources.columns import Columns, Fields
-from dovetail.data.sources.rows import NO_CAPTION, Part, choose, entries, join, no_splits, nothing_left, settle
+from dovetail.data.sources.rows import NO_CAPTION, Part, choose, entries, join, no_splits, nothing_left, settle, told
 
 LOOK = 50  # rows from which the columns are guessed: samples of shards carry their pictures
 
@@ -30,7 +30,7 @@ class RowStream:
         found = (entry for _, entry in entries(self._parts[unit], self.fields, tally))
         for _, same in groupby(found, key=lambda entry: entry.key):
             record = join(list(same))
-            if record.captions or not self.fields.captions:
+            if told(record.captions) or not self.fields.captions:
                 yield record
             else:
                 tally.add(NO_CAPTION, record.name)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dovetail.contracts import Kind
 from dovetail.data.records import Caption, DataError, ImageLike, Problems, Record, Region
 from dovetail.data.sources import pictures
 from dovetail.data.sources.columns import Columns, Fields
@@ -24,6 +25,7 @@ from dovetail.data.sources.rows import (
     nothing_left,
     rest,
     settle,
+    told,
 )
 
 
@@ -75,7 +77,7 @@ class RowTable:
             cells = part.again(number, self._wanted(extra, embedded=first and not path))
             extra = rest(cells, self.fields)
             image = pictures.locate(cells[self.fields.image], part.folder) if first and not path else image
-        said = tuple(Caption(text, language=language) for text, language in captions)
+        said = tuple(Caption(text, Kind(kind), language) for text, language, kind in captions)
         found = tuple(Region(box, phrase) for box, phrase in regions)
         return Entry(name, number, image, 0, self._ids[item], said, label, found, extra)
 
@@ -100,13 +102,13 @@ class _Draft:
         if item == len(self.ids):
             self.ids.append(entry.id)
             self.captioned.append(not self.fields.captions)
-        self.captioned[item] |= bool(entry.captions)
+        self.captioned[item] |= told(entry.captions)
         self.owner.append(item)
-        used = (self.fields.image, *self.fields.captions)
+        used = (self.fields.image, self.fields.negatives, *self.fields.captions)
         # of a row that can be read again only the names of the columns left over are kept
         extra = tuple(c for c in row.cells if c not in used) if part.again else entry.extra
         path = str(entry.image) if isinstance(entry.image, Path) else None
-        said = [(c.text, c.language) for c in entry.captions]
+        said = [(c.text, c.language, int(c.kind)) for c in entry.captions]
         found = [(r.box, r.phrase) for r in entry.regions]
         self.packed.append((entry.name, at, entry.number, path, said, entry.label, found, extra))
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from dovetail.data.worlds.facts import UNIT, Scene, Thing
-from dovetail.data.worlds.lettering import ground
+from dovetail.data.worlds.pictures.lettering import ground
 
 _DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 _STEP, _FAR, _LEAST = 10, 320, 120  # of a path, in the scene's unit

@@ -20,14 +20,14 @@ from dovetail.data.worlds.facts import (
     Scene,
     Thing,
 )
-from dovetail.data.worlds.lettering import WORDS_WRITTEN, ground
 from dovetail.data.worlds.motions import extent
+from dovetail.data.worlds.pictures.lettering import WORDS_WRITTEN, ground
 
 MOST_OBJECTS = 10
-_RADIUS = {"small": 136, "medium": 184, "large": 244}
+RADIUS = {"small": 136, "medium": 184, "large": 244}
 _JITTER = 6  # radii vary by +- this many, far less than the sizes differ
 _TILT = 20  # degrees either way; a square turned by 45 would be a diamond
-_GAP = 12  # between the circles around two things, and between one and the edge
+GAP = 12  # between the circles around two things, and between one and the edge
 _TRIES = 12  # places for one thing
 _LAYOUTS = 10  # for one draw of looks
 _REDRAWS = 8  # of looks, before everything in a crowded scene is made smaller, by _SHRINK at a time
@@ -134,7 +134,7 @@ class Sampler:
         colour, shape = self._name(draws).split()
         size = draws.pick(self.vocabulary.sizes)
         texture = draws.pick(self.vocabulary.textures)
-        radius = (_RADIUS[size] + draws.between(-_JITTER, _JITTER)) * percent // 100
+        radius = (RADIUS[size] + draws.between(-_JITTER, _JITTER)) * percent // 100
         return Thing(shape, colour, size, texture, 0, 0, radius, draws.between(-_TILT, _TILT))
 
     def _name(self, draws: Draws) -> str:
@@ -183,9 +183,9 @@ def _layout(looks: list[Thing], bottom: int, draws: Draws) -> tuple[Thing, ...]:
 
 
 def _place(look: Thing, others: list[Thing], bottom: int, draws: Draws) -> tuple[int, int] | None:
-    edge = look.radius + _GAP
+    edge = look.radius + GAP
     for _ in range(_TRIES):
         x, y = draws.between(edge, UNIT - edge), draws.between(edge, bottom - edge)
-        if all((x - o.x) ** 2 + (y - o.y) ** 2 >= (look.radius + o.radius + _GAP) ** 2 for o in others):
+        if all((x - o.x) ** 2 + (y - o.y) ** 2 >= (look.radius + o.radius + GAP) ** 2 for o in others):
             return x, y
     return None

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field, replace
 
 from dovetail.contracts import Kind
 from dovetail.data.records import Caption, DataError, Problems, Record, Region
-from dovetail.data.worlds.captions import Language, Telling, captions
 from dovetail.data.worlds.draws import Draws
-from dovetail.data.worlds.english import ENGLISH
 from dovetail.data.worlds.facts import Scene
-from dovetail.data.worlds.negatives import Negative, check_kinds, negatives
-from dovetail.data.worlds.render import Flat, Style
+from dovetail.data.worlds.pictures.render import Flat, Style
 from dovetail.data.worlds.sampling import Sampler, Vocabulary
-from dovetail.data.worlds.statements import FULL, Mention
+from dovetail.data.worlds.tasks.negatives import Negative, check_kinds, negatives
+from dovetail.data.worlds.words.captions import Language, Telling, captions
+from dovetail.data.worlds.words.english import ENGLISH
+from dovetail.data.worlds.words.statements import FULL, Mention
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from dovetail.contracts import Kind
 from dovetail.data.records import Record
-from dovetail.data.worlds.render import Flat, Style
+from dovetail.data.worlds.pictures.render import Flat, Style
 
 _INK, _PAPER, _FRAME = (28, 28, 32), (255, 255, 255), (214, 214, 216)
 _INKS = {Kind.LONG: (118, 120, 126), Kind.NEGATIVE: (190, 40, 40)}

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dovetail.data.records import DataError
-from dovetail.data.worlds.captions import Telling
 from dovetail.data.worlds.facts import COLOURS, SHAPES
+from dovetail.data.worlds.pictures.styles import STYLES
 from dovetail.data.worlds.sampling import Sampler, Vocabulary
 from dovetail.data.worlds.scenes import Scenes, World
-from dovetail.data.worlds.styles import STYLES
+from dovetail.data.worlds.words.captions import Telling
 
 HELD_OUT = tuple(f"{colour} {shape}" for colour, shape in zip(COLOURS, SHAPES, strict=True))
 """One combination of each colour and each shape: both words are learnt, in other company."""

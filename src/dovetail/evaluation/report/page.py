@@ -29,11 +29,11 @@ def write_report(report: Report, path: str | Path) -> Path:
 
 def render(report: Report) -> str:
     """The page as HTML: no script, and nothing loaded from anywhere."""
-    page = _environment().get_template("report.html")
+    page = environment().get_template("report.html")
     return page.render(report=report, sections=_sections(report), written=report.headline.written or _now())
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     """The templates with our filters. Everything is escaped that is not Markup."""
     made = Environment(
         loader=PackageLoader("dovetail.evaluation.report", "templates"),

@@ -1,8 +1,10 @@
 """Texts that people wrote, made safe to lay out: captions may hold anything, and 10,000 characters of it."""
 
+import re
 import unicodedata
 
 ROOM = 240
+MARKS = re.compile(r"([\\`*_\[\]|~#])")  # what Markdown takes for its own
 JOINER = "\N{ZERO WIDTH JOINER}"
 
 
@@ -32,6 +34,12 @@ def block(text: object, room: int = 20_000) -> str:
     """Several lines as they are (a configuration, code), without control characters, cut to `room` characters."""
     lines = [_printable(line.expandtabs()) for line in str(text)[:room].splitlines()]
     return "\n".join(lines) + ("\n…" if len(str(text)) > room else "")
+
+
+def escaped(text: object) -> str:
+    """The cleaned text as Markdown that shows it as it is, also within a table."""
+    whole = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return MARKS.sub(r"\\\1", whole)
 
 
 def _printable(line: str) -> str:

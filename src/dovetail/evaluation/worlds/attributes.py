@@ -12,7 +12,7 @@ from dovetail.contracts import Features, Similarity
 from dovetail.data.records import DataError, Problems, Record
 from dovetail.data.worlds import Scenes, Thing, Vocabulary
 from dovetail.data.worlds.draws import Draws
-from dovetail.data.worlds.statements import Mention
+from dovetail.data.worlds.words.statements import Mention
 from dovetail.evaluation.benchmarks import DualModel, encoded, records_of
 from dovetail.evaluation.choosing import chosen
 from dovetail.evaluation.intervals import bootstrap, mean

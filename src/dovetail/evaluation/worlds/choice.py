@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dovetail.data.records import Problems, Record
-from dovetail.data.worlds.negatives import KINDS, Negative, check_kinds, negatives
 from dovetail.data.worlds.scenes import Scenes
+from dovetail.data.worlds.tasks.negatives import KINDS, Negative, check_kinds, negatives
 from dovetail.evaluation.benchmarks import DualModel, encoded
 from dovetail.evaluation.choosing import chosen
 from dovetail.evaluation.intervals import Estimate, Statistic, bootstrap, mean, mean_per_class

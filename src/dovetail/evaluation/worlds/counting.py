@@ -8,8 +8,8 @@ import torch
 
 from dovetail.data.records import DataError, Problems, Record
 from dovetail.data.worlds.scenes import Scenes
-from dovetail.data.worlds.statements import Counted, Mention
-from dovetail.data.worlds.truth import Steady
+from dovetail.data.worlds.words.statements import Counted, Mention
+from dovetail.data.worlds.words.truth import Steady
 from dovetail.evaluation.benchmarks import DualModel, encoded
 from dovetail.evaluation.choosing import chosen
 from dovetail.evaluation.intervals import bootstrap, mean

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from dovetail.contracts import Features
 from dovetail.data.records import DataError, Problems, Record
-from dovetail.data.worlds.captions import Language
 from dovetail.data.worlds.draws import Draws
-from dovetail.data.worlds.languages import LANGUAGES
 from dovetail.data.worlds.scenes import Scenes
-from dovetail.data.worlds.statements import FULL, Listing, listing
+from dovetail.data.worlds.words.captions import Language
+from dovetail.data.worlds.words.languages import LANGUAGES
+from dovetail.data.worlds.words.statements import FULL, Listing, listing
 from dovetail.evaluation.benchmarks import DualModel, encoded
 from dovetail.evaluation.intervals import Estimate
 from dovetail.evaluation.matching import as_features

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from dovetail.data.records import DataError, Problems, Record
 from dovetail.data.worlds.facts import Scene
 from dovetail.data.worlds.scenes import Scenes
-from dovetail.data.worlds.statements import FULL, Mention
+from dovetail.data.worlds.words.statements import FULL, Mention
 from dovetail.evaluation.benchmarks import DualModel, encoded
 from dovetail.evaluation.choosing import chosen
 from dovetail.evaluation.intervals import bootstrap, mean

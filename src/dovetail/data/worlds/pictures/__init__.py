@@ -1,0 +1,1 @@
+"""How scenes look: styles, cameras, motion, depth."""

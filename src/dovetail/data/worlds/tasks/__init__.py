@@ -1,0 +1,1 @@
+"""What can be asked of scenes: negatives, edits, questions, referring expressions, dialogues."""

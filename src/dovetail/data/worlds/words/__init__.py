@@ -1,0 +1,1 @@
+"""What is said of scenes: statements, languages, noise."""
