@@ -19,6 +19,7 @@ PAGE = (Path(__file__).resolve().parents[1] / "docs" / "data.md").read_text(enco
         ("id", columns.ID),
         ("language", columns.LANGUAGE),
         ("regions", columns.REGIONS),
+        ("negatives", columns.NEGATIVES),
     ],
 )
 def test_the_page_lists_the_names_that_are_guessed(meaning: str, names: tuple[str, ...]) -> None:

@@ -28,9 +28,9 @@ class Plan:
 PLANS: dict[Size, Plan] = {
     # for experiments on rendered scenes, where a run should take seconds
     "micro": Plan(
-        image="vit(size=32, patch=8, width=96, depth=3, heads=3)",
+        image="vit(size=32, patch=8, width=64, depth=2, heads=2)",
         pixels=32,
-        text={"width": 96, "depth": 2, "heads": 3},
+        text={"width": 64, "depth": 2, "heads": 2},
         embed_dim=64,
         vocabulary=512,
         context=64,
