@@ -1,5 +1,6 @@
 """What every claim must be, whichever method makes it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from dovetail.catalogue import configuration, entries
 from dovetail.data.images import decode
 from dovetail.data.records import DataError
 from dovetail.data.survey import survey
+from dovetail.data.worlds import Scenes
 from dovetail.evaluation.claims.claim import Found
 from dovetail.evaluation.claims.finding import NAMES, claim_of
 from dovetail.evaluation.claims.runner import verify
@@ -38,8 +40,10 @@ def test_it_is_about_its_method_and_equal_otherwise(found: Found) -> None:
 
 @pytest.mark.parametrize("found", CLAIMS)
 def test_its_data_is_what_its_objectives_need(found: Found) -> None:
+    train = found.claim.train
+    some = replace(train, count=64) if isinstance(train, Scenes) else train
     try:
-        surveyed = survey([opened(found.claim.train)], decode, sample=4)
+        surveyed = survey([opened(some)], decode, sample=4)
     except DataError as error:
         pytest.skip(str(error))  # files that are not on this machine
     for recipe in found.claim.roles.values():

@@ -71,11 +71,16 @@ def _claim(o: Outcome) -> str:
             f"in {escaped(asked.benchmark)}.{chance}",
             f"- Method: {escaped(asked.method)}\n- Baseline: {escaped(asked.baseline)}",
             _seeds(o),
-            f"Difference: {signed(o.difference)}{_points(o)}. Verdict: **{o.verdict}**: {MEANING[o.verdict]}.",
+            f"Difference: {signed(o.difference)}{_points(o)}. "
+            f"Verdict: **{o.verdict}**: {MEANING[o.verdict]}.{_floor(o)}",
             f"On {escaped(o.made.device)}, {duration(o.made.seconds)} in all, at commit `{commit}`. Again:",
             f"```\ndovetail verify {o.key}{'' if o.scale == 'cpu' else f' --scale {o.scale}'}\n```",
         ]
     )
+
+
+def _floor(o: Outcome) -> str:
+    return " Neither is above chance, so this shows nothing about the method." if o.at_chance else ""
 
 
 def _seeds(o: Outcome) -> str:

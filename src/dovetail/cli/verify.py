@@ -59,17 +59,25 @@ def verify(
         return
     done = run(due, results, work, jobs, console) if due else []
     if done or fresh:
-        Console().print(table([*fresh, *done]))
+        every = sorted([*fresh, *done], key=lambda outcome: outcome.key)
+        Console().print(table(every))
+        for outcome in every:
+            said = f"{outcome.key}: {outcome.claim.says} [bold]{outcome.verdict}[/]{floor(outcome)}"
+            Console().print(said, highlight=False)
     if done:
         console.print("`dovetail docs` writes them into the documentation and the README", highlight=False)
 
 
 def table(outcomes: list[Outcome]) -> Table:
-    """A row a claim, with what it says below its verdict's figures."""
-    shown = Table("claim", "method", "baseline", "difference (95 % interval)", "verdict", "trained", box=None)
-    for outcome in sorted(outcomes, key=lambda o: o.key):
+    """A row a claim; shares in percent."""
+    shown = Table("claim", "method", "baseline", "difference (95 % interval)", "trained", box=None)
+    for outcome in outcomes:
         scaled = 100 if outcome.difference.share else 1
         values = (f"{scaled * x:.1f}" for x in (outcome.method_mean, outcome.baseline_mean))
-        shown.add_row(outcome.key, *values, signed(outcome.difference), outcome.verdict, duration(outcome.made.seconds))
-        shown.add_row("", f"[dim]{outcome.claim.says}[/]")
+        shown.add_row(outcome.key, *values, signed(outcome.difference), duration(outcome.made.seconds))
     return shown
+
+
+def floor(outcome: Outcome) -> str:
+    """A caution where the experiment cannot tell, since nobody learnt what is measured."""
+    return " (neither is above chance: this shows nothing about the method)" if outcome.at_chance else ""

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,13 @@ def test_other_files_are_passed_over_and_broken_ones_named(tmp_path: Path) -> No
     (tmp_path / "b.json").write_text('{"verdict": "reproduced"')
     with pytest.raises(DataError, match=r"b\.json: not an outcome"):
         outcomes(tmp_path)
+
+
+def test_an_experiment_in_which_nobody_is_above_chance_says_so() -> None:
+    seeds = (Measured(0, 0.51, 0.5), Measured(1, 0.49, 0.51), Measured(2, 0.505, 0.49))
+    learnt = tuple(replace(s, baseline=s.baseline + 0.2) for s in seeds)
+    assert replace(made(), seeds=seeds, chance=0.5).at_chance
+    assert not replace(made(), seeds=learnt, chance=0.5).at_chance
+    assert not replace(made(), seeds=seeds, chance=None).at_chance
+    errors = replace(made().claim, better="lower")
+    assert replace(made(), seeds=learnt, chance=0.9, claim=errors).at_chance is False

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dovetail.contracts import Batch, Captions, Features, Kind, Tokens
 from dovetail.evaluation.claims.claim import Claim
-from dovetail.evaluation.claims.laboratory import GROUPS, RECIPE, held_out, scenes
+from dovetail.evaluation.claims.laboratory import PAIRS, RECIPE, held_out, larger, scenes
 from dovetail.evaluation.worlds.choice import ChoiceBenchmark
 from dovetail.methods.objectives.contrastive import Contrastive
 from dovetail.methods.objectives.negclip import NegCLIP
@@ -29,8 +29,8 @@ def oracle(x: Tensor, true: Tensor, false: Tensor, scale: float) -> float:
     """The authors' loss: logits over true captions, then false ones; the way back over the true ones only."""
 
     def score(a: Tensor, b: Tensor) -> float:
-        dot = sum(float(p) * float(q) for p, q in zip(a.tolist(), b.tolist(), strict=True))
-        return scale * dot / math.sqrt(sum(float(p) ** 2 for p in a) * sum(float(q) ** 2 for q in b))
+        p, q = a.tolist(), b.tolist()
+        return scale * sum(u * v for u, v in zip(p, q, strict=True)) / (math.hypot(*p) * math.hypot(*q))
 
     columns = [*true, *false]
     there = back = 0.0
@@ -76,12 +76,14 @@ def test_it_asks_for_negative_captions() -> None:
     assert NegCLIP.requires == ("negative captions",)
 
 
+# In GROUPS, with sizes, textures and a third thing, both stay at chance after as many steps, which shows nothing.
 CLAIM = Claim(
-    says="Trained with swapped captions as negatives, it tells a caption from one with two attributes exchanged.",
+    says="Trained with swapped captions as negatives, it tells a caption from one with two colours exchanged.",
     method=replace(RECIPE, objective="negclip"),
     baseline=replace(RECIPE, objective="infonce"),
-    train=scenes(replace(GROUPS, negatives=("swapped attribute",))),
-    benchmark=ChoiceBenchmark(held_out(GROUPS), kinds=("swapped attribute",)),
+    train=scenes(replace(PAIRS, negatives=("swapped attribute",))),
+    benchmark=ChoiceBenchmark(held_out(PAIRS), kinds=("swapped attribute",)),
     metric="choice/swapped attribute",
     seeds=(0, 1, 2, 3, 4),
 )
+CLAIM_GPU = larger(CLAIM)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from dovetail.evaluation.benchmarks import RetrievalBenchmark
 from dovetail.evaluation.claims.claim import Claim
-from dovetail.evaluation.claims.laboratory import GROUPS, RECIPE, held_out, scenes
+from dovetail.evaluation.claims.laboratory import GROUPS, RECIPE, held_out, larger, scenes
 from dovetail.methods.pair_losses.siglip import SigLIP
 
 SCORES = torch.tensor([[0.3, -1.2, 2.0, 0.5], [1.0, 0.1, -0.4, 3.0], [-2.0, 0.7, 0.2, 0.9]], dtype=torch.float64)
@@ -84,3 +84,4 @@ CLAIM = Claim(
     benchmark=RetrievalBenchmark(held_out(GROUPS)),
     metric="mean_recall",
 )
+CLAIM_GPU = larger(CLAIM)

@@ -3,8 +3,12 @@
 Scenes are trained on under the seeds of a claim (0, 1, 2, ...) and measured on under `TEST_SEED`.
 """
 
+from dataclasses import replace
+from typing import Any
+
 from dovetail.data.preprocessing import HALF, Preprocessing
 from dovetail.data.worlds import Sampler, Scenes, Telling, Vocabulary, World
+from dovetail.evaluation.claims.claim import Claim
 from dovetail.training.run import Recipe
 from dovetail.training.settings import Settings
 
@@ -43,3 +47,34 @@ def held_out(world: World, count: int = 500) -> Scenes:
 
 GROUPS = World(Sampler((2, 3), LEARNABLE), telling=Telling(("short", "full")))
 """Two or three things, told by colour and shape, or with size and texture too."""
+
+PAIRS = World(
+    Sampler((2, 2), replace(LEARNABLE, sizes=("medium",), textures=("plain",))),
+    telling=Telling(("short",)),
+)
+"""Two things that differ in colour and shape only, told by these: `a red circle and a blue square`."""
+
+
+def larger(claim: Claim) -> Claim:
+    """The same claim at the size of a GPU: pictures of 64 pixels, 100,000 scenes, towers of 384, batches of 2,048."""
+    benchmark: Any = claim.benchmark
+    roles = {name: _larger(recipe) for name, recipe in claim.roles.items()}
+    references = (roles["method_reference"], roles["baseline_reference"]) if claim.references else None
+    assert isinstance(claim.train, Scenes)
+    return replace(
+        claim,
+        method=roles["method"],
+        baseline=roles["baseline"],
+        references=references,
+        train=replace(claim.train, count=100_000, size=64),
+        benchmark=replace(benchmark, source=replace(benchmark.source, count=2_000, size=64)),
+    )
+
+
+def _larger(recipe: Recipe) -> Recipe:
+    settings = replace(recipe.settings, precision="bf16", learning_rate=1e-3)
+    image = "vit(size=64, patch=8, width=384, depth=6, heads=6)"
+    return replace(
+        recipe, size="small", image=image, augment=replace(recipe.augment, size=64), batch=2_048, steps=1_500,
+        captions_per_image=1, settings=settings,
+    )  # fmt: skip

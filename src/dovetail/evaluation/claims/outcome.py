@@ -93,6 +93,14 @@ class Outcome:
         """The baseline's figure, averaged over the seeds."""
         return fmean(s.baseline for s in self.seeds)
 
+    @property
+    def at_chance(self) -> bool:
+        """Whether neither the method's nor the baseline's figure is told from chance by the seeds."""
+        if self.chance is None:
+            return False
+        sides = [s.method - self.chance for s in self.seeds], [s.baseline - self.chance for s in self.seeds]
+        return all(verdict(paired(side), self.claim.better) != "reproduced" for side in sides)
+
     def to_json(self) -> dict[str, Any]:
         """Everything as plain JSON values, the seeds with their differences."""
         held: dict[str, Any] = {k: getattr(self, k) for k in ("key", "contract", "scale", "chance", "verdict")}
