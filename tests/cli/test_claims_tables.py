@@ -95,6 +95,12 @@ def test_the_tables_of_all_claims() -> None:
     )
 
 
+def test_a_change_names_where_it_starts() -> None:
+    claim = replace(outcome().claim, references=("toy, 5 steps", "cosine, 5 steps"))
+    text = claims_tables.measured([outcome({"claim": claim})])
+    assert "- Method: toy, batch 128, 500 steps; from toy, 5 steps\n- Baseline: " in text
+
+
 def test_a_claim_at_another_scale_says_so() -> None:
     found = outcome({"scale": "gpu"})
     assert "```\ndovetail verify toy --scale gpu\n```" in claims_tables.measured([found])

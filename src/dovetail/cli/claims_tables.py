@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dovetail.data.records import DataError
-from dovetail.evaluation.claims.outcome import Measured, Outcome
+from dovetail.evaluation.claims.outcome import Asked, Measured, Outcome
 from dovetail.evaluation.comparison import duration, signed
 from dovetail.evaluation.report.texts import escaped
 
@@ -69,7 +69,7 @@ def _claim(o: Outcome) -> str:
             f"> {escaped(asked.says)}",
             f"Measured as {escaped(asked.metric)} ({asked.better} is better{unit}) "
             f"in {escaped(asked.benchmark)}.{chance}",
-            f"- Method: {escaped(asked.method)}\n- Baseline: {escaped(asked.baseline)}",
+            "\n".join(_sides(asked)),
             _seeds(o),
             f"Difference: {signed(o.difference)}{_points(o)}. "
             f"Verdict: **{o.verdict}**: {MEANING[o.verdict]}.{_floor(o)}",
@@ -77,6 +77,13 @@ def _claim(o: Outcome) -> str:
             f"```\ndovetail verify {o.key}{'' if o.scale == 'cpu' else f' --scale {o.scale}'}\n```",
         ]
     )
+
+
+def _sides(asked: Asked) -> list[str]:
+    sides = [f"- Method: {escaped(asked.method)}", f"- Baseline: {escaped(asked.baseline)}"]
+    if asked.references:
+        sides = [f"{side}; from {escaped(start)}" for side, start in zip(sides, asked.references, strict=True)]
+    return sides
 
 
 def _floor(o: Outcome) -> str:

@@ -75,7 +75,7 @@ def test_a_change_is_measured_from_the_references() -> None:
 
 
 def test_written_and_read(tmp_path: Path) -> None:
-    outcome = made()
+    outcome = replace(made(), claim=replace(made().claim, references=("a", "b")))
     outcome.write(tmp_path / "toy.json")
     assert read(tmp_path / "toy.json") == outcome
     held = json.loads((tmp_path / "toy.json").read_text())

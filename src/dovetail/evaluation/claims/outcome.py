@@ -47,7 +47,8 @@ class Cost:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was claimed, and how it was put to the test; method and baseline in short texts."""
+    """What was claimed, and how it was put to the test; method and baseline in short texts, and, for a claim about how
+    much either changes, what they are changed from."""
 
     says: str
     benchmark: str
@@ -55,6 +56,7 @@ class Asked:
     better: Better
     method: str
     baseline: str
+    references: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,9 @@ class Outcome:
         """The inverse of `to_json`."""
         seeds = tuple(Measured(**{k: v for k, v in s.items() if k != "difference"}) for s in held["seeds"])
         costs = {name: Cost(**cost) for name, cost in held["costs"].items()}
-        parts = {"claim": Asked(**held["claim"]), "made": Made(**held["made"])}
+        references = held["claim"]["references"]
+        asked = Asked(**{**held["claim"], "references": tuple(references) if references else None})
+        parts = {"claim": asked, "made": Made(**held["made"])}
         return cls(
             **{**held, **parts, "seeds": seeds, "difference": Estimate.from_json(held["difference"]), "costs": costs}
         )

@@ -156,7 +156,10 @@ def conclude(found: Found, work: Path) -> Outcome:
 
 def _asked(claim: Claim, benchmark: str) -> Asked:
     method, baseline = told(claim.method, claim.baseline), told(claim.baseline, claim.method)
-    return Asked(claim.says, benchmark, claim.metric, claim.better, method, baseline)
+    references = None
+    if claim.references:
+        references = told(claim.references[0], claim.method), told(claim.references[1], claim.baseline)
+    return Asked(claim.says, benchmark, claim.metric, claim.better, method, baseline, references)
 
 
 def _seed(seed: int, claim: Claim, figures: dict[tuple[str, int], Measurement]) -> Measured:
