@@ -116,7 +116,7 @@ class Outcome:
         """The inverse of `to_json`."""
         seeds = tuple(Measured(**{k: v for k, v in s.items() if k != "difference"}) for s in held["seeds"])
         costs = {name: Cost(**cost) for name, cost in held["costs"].items()}
-        references = held["claim"]["references"]
+        references = held["claim"].get("references")
         asked = Asked(**{**held["claim"], "references": tuple(references) if references else None})
         parts = {"claim": asked, "made": Made(**held["made"])}
         return cls(
