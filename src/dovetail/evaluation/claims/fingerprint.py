@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = "dovetail"
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def describe(thing: Any) -> Any:
@@ -92,14 +93,21 @@ def _tree(module: str) -> ast.Module:
 
 @cache
 def _body(module: str) -> str:
-    """The code without docstrings; positions, comments and layout are no part of a tree."""
-    tree = ast.parse(ast.unparse(_tree(module)))  # a copy
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
-            ast.get_docstring(node, clean=False) is not None
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-    return blake2b(ast.unparse(tree).encode(), digest_size=16).hexdigest()
+    """The code of a module; positions, comments and layout are no part of a tree, and docstrings are left out."""
+    return blake2b(repr(_canonical(_tree(module))).encode(), digest_size=16).hexdigest()
+
+
+def _canonical(node: Any) -> Any:
+    """A syntax tree as tuples, the same in every version of Python: what is empty, and so may be new, does not
+    count."""
+    if isinstance(node, list):
+        return [_canonical(part) for part in node]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    held = dict(ast.iter_fields(node))
+    if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+        held["body"] = node.body[1:]
+    return type(node).__name__, [(k, _canonical(v)) for k, v in sorted(held.items()) if v is not None and v != []]
 
 
 @cache
