@@ -12,7 +12,7 @@ from statistics import fmean
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from dovetail.contracts import Benchmark
 from dovetail.data.records import DataError
@@ -71,11 +71,12 @@ def verify(
     open_claims, done = list(claims), []
     wanted = _wanted(claims)
     with _bar(console) as bar:
-        line = bar.add_task("", total=sum(_size(trial) for trial, _ in wanted))
+        told = f"of {len(wanted)} trainings"
+        line = bar.add_task(f"0 {told}", total=sum(_size(trial) for trial, _ in wanted))
         seconds: dict[str, float] = {}
         for trial, spent_seconds in _run(wanted, work, jobs):
             seconds[trial.fingerprint] = spent_seconds
-            bar.update(line, advance=_size(trial), description=f"{trial.recipe.objective}, seed {trial.seed}")
+            bar.update(line, advance=_size(trial), description=f"{len(seconds)} {told}")
             for found in [f for f in open_claims if _complete(f.claim, seconds)]:
                 open_claims.remove(found)
                 outcome = conclude(found, work)
@@ -192,7 +193,9 @@ def commit() -> str:
 
 
 def _bar(console: Console) -> Progress:
+    """A bar whose estimate looks back over everything: trainings end minutes apart."""
     return Progress(
-        TextColumn("[bold]verify"), BarColumn(), MofNCompleteColumn(), TextColumn("images  {task.description}"),
+        TextColumn("[bold]verify"), BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"),
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console, refresh_per_second=2,
+        speed_estimate_period=24 * 3600,
     )  # fmt: skip
