@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
 from rich.console import Console
-from scipy.stats import t as student
 
 from dovetail.data.images import decode
 from dovetail.data.records import DataError
@@ -49,11 +48,13 @@ def contest(
         raise DataError(f"--seeds {seeds}: give a number above 0")
     found = survey([opened(train)], decode)
     need_captions(found)
-    need_captions(survey([opened(val)], decode, sample=16))
+    held_out = survey([opened(val)], decode, sample=16)
+    need_captions(held_out)
     for objective in objectives:
         check_requirements(make_objective(objective), found)
     recipe = recipe.resolved(found.items, has_gpu())
-    console.print(f"{found.items:,} images with {found.captions:,} captions, {len(opened(val)):,} images held out")  # type: ignore[arg-type]
+    told = f"{found.items:,} images with {found.captions:,} captions, {held_out.items:,} images held out"
+    console.print(told)
     folders: dict[str, list[Path]] = {objective: [] for objective in objectives}
     rounds = [(seed, objective) for seed in range(seeds) for objective in objectives]
     for number, (seed, objective) in enumerate(rounds, 1):
@@ -90,13 +91,7 @@ def over_seeds(results: Sequence[Result]) -> dict[str, Estimate]:
     """Of every figure: with one seed as measured, with several the mean and its interval of Student's t."""
     if len(results) == 1:
         return {name: Estimate(e.value, e.low, e.high, e.share) for name, e in results[0].items()}
-    found = {}
-    for name, estimate in results[0].items():
-        values = [r[name].value for r in results]
-        mean, n = fmean(values), len(values)
-        half = float(student.ppf(0.975, n - 1)) * stdev(values) / n**0.5
-        found[name] = Estimate(mean, mean - half, mean + half, estimate.share)
-    return found
+    return {name: paired([r[name].value for r in results], e.share) for name, e in results[0].items()}
 
 
 def _contender(objective: str, folders: Sequence[Path], results: Sequence[Result]) -> Contender:
