@@ -76,7 +76,7 @@ def test_it_asks_for_negative_captions() -> None:
     assert NegCLIP.requires == ("negative captions",)
 
 
-# In GROUPS, with sizes, textures and a third thing, both stay at chance after as many steps, which shows nothing.
+# Two plain things: which colour goes with which shape is all that there is to get wrong.
 CLAIM = Claim(
     says="Trained with swapped captions as negatives, it tells a caption from one with two colours exchanged.",
     method=replace(RECIPE, objective="negclip"),

@@ -20,7 +20,7 @@ LEARNABLE = Vocabulary(
     sizes=("medium", "large"),
     textures=("plain", "striped"),
 )
-"""Few enough words for a small tower and half a minute."""
+"""Few words, for small towers and short trainings."""
 
 UNTURNED = Preprocessing(PIXELS, *HALF, crop=(0.85, 1.0), aspect=(1.0, 1.0), flip=0.0)
 """Augmentation that leaves captions true: mirrored or tightly cropped, `left of` and `large` would not be."""
@@ -32,7 +32,7 @@ RECIPE = Recipe(
     batch=128,
     settings=Settings(precision="fp32", save_seconds=600.0, log_every=50),
 )
-"""The recipe that a claim varies. In float32: at these widths bfloat16 is no faster on a CPU."""
+"""The recipe that a claim varies."""
 
 
 def scenes(world: World, count: int = 4_000) -> Scenes:
