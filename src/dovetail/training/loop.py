@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -170,7 +171,7 @@ class Trainer:
             batch = loaded.batch.to(self.engine.device)
             # Gradients are exchanged between processes after the last micro-batch only.
             with nullcontext() if i == len(micro) - 1 else self.engine.no_sync(self.module):
-                terms = self.module(batch)
+                terms = self.module(partial(Task.terms, batch=batch))
                 loss = torch.stack([t.float() for t in terms.values()]).sum() / len(micro)
                 self.engine.backward(loss)
             total += mean_over_processes(loss)
