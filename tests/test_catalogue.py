@@ -84,7 +84,9 @@ class _FilipObjective:
 class _FilipSimilarity:
     symmetric, tokens = False, True
 
-    def __call__(self, rows: Any, cols: Any) -> Any: ...
+    def prepare(self, features: Any) -> Any: ...
+
+    def scores(self, rows: Any, cols: Any) -> Any: ...
 
 
 @pytest.fixture

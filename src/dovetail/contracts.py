@@ -106,28 +106,56 @@ class Encoder(Protocol):
 class Similarity(Protocol):
     """How alike r things are to c things. The same object trains, evaluates and searches.
 
-    symmetric: similarity(a, b) equals the transpose of similarity(b, a), so that one matrix serves both directions.
+    symmetric: scores(a, b) equals the transpose of scores(b, a), so that one matrix serves both directions.
     tokens: it reads `Features.tokens`, not only `pooled`.
     """
 
     symmetric: bool
     tokens: bool
 
-    def __call__(self, rows: Features, cols: Features) -> Float[Tensor, "r c"]: ...
+    def prepare(self, features: Features) -> Features:
+        """What can be computed of each thing alone, once, before it meets the others: unit vectors, for instance."""
+        ...
+
+    def scores(self, rows: Features, cols: Features) -> Float[Tensor, "r c"]:
+        """How alike prepared things are. Called with parts of the rows and of the columns."""
+        ...
+
+
+@dataclass(frozen=True)
+class RowFacts:
+    """What a pair's cost may depend on beyond the pair: facts of its whole row."""
+
+    total: Float[Tensor, "r 1"]  # sum of the row's targets
+    statistics: tuple[Float[Tensor, "r 1"], ...]  # of each of the loss's exponents the log-sum-exp over the row
 
 
 @runtime_checkable
 class PairLoss(Protocol):
-    """What one row of a score matrix costs, given which columns belong to it.
+    """What one row of a score matrix costs, given which columns belong to it: the sum of `costs` over the row.
 
     The scores arrive as scale * similarity + bias; both are learnt and start from the values that the loss states here
-    (`initial_bias` None: there is no bias).
+    (`initial_bias` None: there is no bias). Both methods see parts of the matrix and treat every entry by itself, so
+    that no whole matrix is ever held; `ops.contrast.row_losses` is the loss of whole rows. Targets of None stand for
+    zeros: nothing here belongs together.
+
+    pairwise: a pair's cost depends on its own score and target alone. Otherwise only the pairs that belong together
+    (target above 0) cost anything, and the others matter through the row's statistics.
     """
 
     initial_scale: float
     initial_bias: float | None
+    pairwise: bool
 
-    def rows(self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"]) -> Float[Tensor, " r"]: ...
+    def exponents(self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None) -> tuple[Tensor, ...]:
+        """The (r c) tensors whose log-sum-exp over the whole row `costs` needs; none for a pairwise loss."""
+        ...
+
+    def costs(
+        self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None, row: RowFacts
+    ) -> Float[Tensor, "r c"]:
+        """What each pair adds to its row's loss."""
+        ...
 
 
 @runtime_checkable
@@ -136,6 +164,12 @@ class Objective(Protocol):
 
     requires: the names of the Batch fields it reads beyond images, captions and ids, `several captions`, or `negative
     captions`: without the latter in it, captions of kind NEGATIVE are kept from the batch.
+
+    encode runs the towers and speaks of every item by itself; whatever compares items, or changes a state such as a
+    queue, belongs to terms. Gradient caching relies on it: there encode sees a piece of the batch, twice, and terms the
+    outputs of all pieces joined. encode returns Features, tensors with one row an item (an image, a caption, a
+    region), 0-d tensors that are the same for every piece (a scale, a bias), None, or a dataclass, mapping or tuple of
+    these; the rows in the batch's order.
     """
 
     requires: tuple[str, ...]

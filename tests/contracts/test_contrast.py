@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from dovetail.contracts import Features, PairLoss, Similarity
-from dovetail.ops.contrast import Side, contrast
+from dovetail.ops import walk
+from dovetail.ops.contrast import contrast, row_losses
+from dovetail.ops.sides import Side, Targets, same_ids
+from dovetail.ops.similarity import compare
 from tests.contracts.samples import features, objects
 from tests.processes import run
 
@@ -32,6 +35,7 @@ class Case:
 
     left: Side
     right: Side
+    targets: Targets = same_ids
 
 
 def _case(name: str) -> Case:
@@ -47,19 +51,31 @@ def _case(name: str) -> Case:
     if name == "hard negatives":
         right = torch.tensor([0, -1, 1, 2, -2, 2, 3, -3, 5])  # captions of no image, and image 4 without a caption
         cols = (right >= 0).double()
-    return Case(Side(features(6, n=4), left, rows), Side(features(9, n=5), right, cols))
+    facts = (torch.rand(n, 3, dtype=torch.float64).round(decimals=1) for n in (6, 9))
+    left_side, right_side = (
+        Side(features(len(ids), n=n), ids, weights, f)
+        for ids, weights, n, f in zip((left, right), (rows, cols), (4, 5), facts, strict=True)
+    )
+    return Case(left_side, right_side, _overlap if name == "soft targets" else same_ids)
 
 
-NAMES = ("several captions", "equal ids", "weights", "hard negatives")
+def _overlap(rows: Side, cols: Side) -> Tensor | None:
+    """Soft targets of three groups, that things belong to more or less; some belong to none."""
+    assert rows.facts is not None and cols.facts is not None
+    found = (rows.facts @ cols.facts.T - 0.4).clamp_min(0)
+    return found if found.any() else None
+
+
+NAMES = ("several captions", "equal ids", "weights", "hard negatives", "soft targets")
 CASES = pytest.mark.parametrize("name", NAMES)
 Outcome = tuple[Tensor, dict[str, Tensor]]
 
 
-def _outcome(case: Case, loss: PairLoss, similarity: Similarity, block: int) -> Outcome:
+def _outcome(case: Case, loss: PairLoss, similarity: Similarity, tile: int) -> Outcome:
     """The engine's value and its gradients."""
     leaves = _leaves(case)
     left, right = _on(case.left, leaves, "left"), _on(case.right, leaves, "right")
-    value = contrast(left, right, similarity, loss, leaves["scale"], leaves.get("bias"), block)
+    value = contrast(left, right, similarity, loss, leaves["scale"], leaves.get("bias"), case.targets, tile)
     value.backward()
     return value.detach(), {k: x.grad if x.grad is not None else torch.zeros_like(x) for k, x in leaves.items()}
 
@@ -73,7 +89,7 @@ def _leaves(case: Case) -> dict[str, Tensor]:
 
 def _on(side: Side, leaves: dict[str, Tensor], name: str) -> Side:
     f = Features(leaves[f"{name} pooled"], leaves[f"{name} tokens"], side.features.mask)
-    return Side(f, side.ids, side.weights)
+    return Side(f, side.ids, side.weights, side.facts)
 
 
 def _plain(case: Case, loss: PairLoss, similarity: Similarity) -> Outcome:
@@ -82,11 +98,12 @@ def _plain(case: Case, loss: PairLoss, similarity: Similarity) -> Outcome:
     left, right = _on(case.left, leaves, "left"), _on(case.right, leaves, "right")
     total = torch.zeros((), dtype=torch.float64)
     for rows, cols in ((left, right), (right, left)):
-        scores = leaves["scale"] * similarity(rows.features, cols.features) + leaves["bias"]
+        scores = leaves["scale"] * compare(similarity, rows.features, cols.features) + leaves["bias"]
         targets = torch.zeros_like(scores)
         for i, j in product(range(len(rows.ids)), range(len(cols.ids))):
-            targets[i, j] = float(rows.ids[i] == cols.ids[j])
-        losses = [loss.rows(scores[i : i + 1], targets[i : i + 1])[0] * w for i, w in enumerate(rows.weights)]
+            found = case.targets(rows.part(i, i + 1), cols.part(j, j + 1))
+            targets[i, j] = 0.0 if found is None else float(found)
+        losses = [row_losses(loss, scores[i : i + 1], targets[i : i + 1])[0] * w for i, w in enumerate(rows.weights)]
         total = total + torch.stack(losses).sum() / rows.weights.sum()
     (total / 2).backward()
     return (total / 2).detach(), {k: x.grad if x.grad is not None else torch.zeros_like(x) for k, x in leaves.items()}
@@ -94,9 +111,13 @@ def _plain(case: Case, loss: PairLoss, similarity: Similarity) -> Outcome:
 
 @COMBINATIONS
 @CASES
-@pytest.mark.parametrize("block", [1, 7, 20, 1 << 24])
-def test_in_blocks_as_whole(loss: PairLoss, similarity: Similarity, name: str, block: int) -> None:
-    _same(_outcome(_case(name), loss, similarity, block), _plain(_case(name), loss, similarity))
+@pytest.mark.parametrize("kept", [0, 1 << 24])
+@pytest.mark.parametrize("tile", [1, 7, 20, 200, 1 << 24])
+def test_in_tiles_as_whole(
+    loss: PairLoss, similarity: Similarity, name: str, tile: int, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "KEPT", kept)
+    _same(_outcome(_case(name), loss, similarity, tile), _plain(_case(name), loss, similarity))
 
 
 @COMBINATIONS
@@ -142,17 +163,11 @@ def _parts(rank: int, processes: int) -> list[Outcome]:
     found = []
     for name in NAMES:
         case = _case(name)
-        mine = Case(
-            *(_slice(side, end[rank], end[rank + 1]) for side, end in zip((case.left, case.right), ends, strict=True))
-        )
+        parts = zip((case.left, case.right), ends, strict=True)
+        mine = Case(*(side.part(end[rank], end[rank + 1]) for side, end in parts), case.targets)
         for loss, similarity in _combinations():
-            found += [_outcome(mine, loss, similarity, block) for block in (1, 1 << 24)]
+            found += [_outcome(mine, loss, similarity, tile) for tile in (1, 1 << 24)]
     return found
-
-
-def _slice(side: Side, start: int, stop: int) -> Side:
-    index = torch.arange(start, stop)
-    return Side(_some(side.features, index), side.ids[index], side.weights[index])
 
 
 def _same(found: Outcome, expected: Outcome) -> None:

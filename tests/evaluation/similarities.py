@@ -16,7 +16,10 @@ class Inner:
     symmetric = True
     tokens = False
 
-    def __call__(self, rows: Features, cols: Features) -> Tensor:
+    def prepare(self, features: Features) -> Features:
+        return features
+
+    def scores(self, rows: Features, cols: Features) -> Tensor:
         return rows.pooled @ cols.pooled.T
 
 
@@ -29,7 +32,10 @@ class LateInteraction:
     def __init__(self) -> None:
         self.largest = 0
 
-    def __call__(self, rows: Features, cols: Features) -> Tensor:
+    def prepare(self, features: Features) -> Features:
+        return features
+
+    def scores(self, rows: Features, cols: Features) -> Tensor:
         assert rows.tokens is not None and cols.tokens is not None and rows.mask is not None and cols.mask is not None
         pairs = torch.einsum("rnd,cmd->rcnm", rows.tokens, cols.tokens)
         self.largest = max(self.largest, pairs.numel())
@@ -44,8 +50,8 @@ class Watched(Inner):
     def __init__(self) -> None:
         self.largest = self.total = 0
 
-    def __call__(self, rows: Features, cols: Features) -> Tensor:
-        scores = super().__call__(rows, cols)
+    def scores(self, rows: Features, cols: Features) -> Tensor:
+        scores = super().scores(rows, cols)
         self.largest, self.total = max(self.largest, scores.numel()), self.total + scores.numel()
         return scores
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from dovetail.contracts import Features
 from dovetail.data.images import ImageProblem
 from dovetail.evaluation.adapter import BATCH, Embedder
-from dovetail.evaluation.matching import joined
 from dovetail.models.dual_encoder import DualEncoder
+from dovetail.ops.similarity import compare
 from tests import runs
 from tests.evaluation.similarities import LateInteraction
 
@@ -30,8 +30,11 @@ class _Tokens(nn.Module):
         super().__init__()
         self.inner = LateInteraction()
 
-    def forward(self, rows: Features, cols: Features) -> Tensor:
-        return self.inner(rows, cols)
+    def prepare(self, features: Features) -> Features:
+        return features
+
+    def scores(self, rows: Features, cols: Features) -> Tensor:
+        return self.inner.scores(rows, cols)
 
 
 def test_embeddings_are_those_of_the_model_up_to_their_length() -> None:
@@ -42,7 +45,7 @@ def test_embeddings_are_those_of_the_model_up_to_their_length() -> None:
     assert images.pooled.shape == (BATCH + 6, 16) and images.tokens is None and texts.tokens is None
     unit = torch.nn.functional.normalize(images.pooled, dim=1).numpy()
     np.testing.assert_allclose(unit, model.encode_image(list(PIXELS)), atol=1e-5)
-    scores = embedder.similarity(images, texts).numpy()
+    scores = compare(embedder.similarity, images, texts).numpy()
     expected = model.similarity(model.encode_image(list(PIXELS)), model.encode_text(SENTENCES))
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
@@ -72,13 +75,3 @@ def test_tokens_are_there_where_the_similarity_looks_at_them() -> None:
 def test_a_broken_picture_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImageProblem, match=r"b.jpg: missing image"):
         Embedder(runs.model()).encode_image([PIXELS[0], tmp_path / "b.jpg"])
-
-
-def test_parts_of_different_lengths_are_padded() -> None:
-    short = Features(torch.ones(1, 2), torch.ones(1, 2, 3), torch.tensor([[True, False]]))
-    long = Features(torch.zeros(2, 2), torch.ones(2, 4, 3))  # no mask: all are real
-    both = joined([short, long])
-    assert both.tokens is not None and both.mask is not None
-    assert both.tokens.sum((1, 2)).tolist() == [6, 12, 12]
-    assert both.mask.tolist() == [[True, False, False, False], [True] * 4, [True] * 4]
-    assert joined([Features(torch.ones(1, 2)), Features(torch.zeros(1, 2))]).pooled.tolist() == [[1, 1], [0, 0]]

@@ -76,7 +76,7 @@ def test_a_similarity_of_tokens_is_walked_in_tiles(cells: int) -> None:
     similarity, whole = LateInteraction(), LateInteraction()
     ids = torch.arange(Q)
     m = Matching(queries, gallery, ids, torch.arange(G) % Q, similarity, cells=cells)
-    expected = oracles.ranks(whole(queries, gallery).tolist(), ids.tolist(), (torch.arange(G) % Q).tolist())
+    expected = oracles.ranks(whole.scores(queries, gallery).tolist(), ids.tolist(), (torch.arange(G) % Q).tolist())
     assert position(m.ranks()).tolist() == expected
     assert similarity.largest <= max(cells, max(1, cells // G) * 3 * 6)
 

@@ -95,7 +95,7 @@ def test_a_similarity_of_tokens_in_both_directions() -> None:
     right = Features(torch.zeros(12, 1), torch.randn(12, 3, 4), mask)
     found = retrieval(left, right, torch.arange(12), similarity=LateInteraction())
     for way, a, b in ((found.image_to_text, left, right), (found.text_to_image, right, left)):
-        scores = LateInteraction()(a, b).tolist()
+        scores = LateInteraction().scores(a, b).tolist()
         assert (way.ranks.above + 1).tolist() == oracles.ranks(scores, list(range(12)), list(range(12)))
 
 

@@ -12,6 +12,7 @@ from dovetail.data.worlds import Sampler, Scenes, Vocabulary, World
 from dovetail.evaluation import benchmarks
 from dovetail.evaluation.matching import COSINE
 from dovetail.evaluation.worlds.attributes import AttributeBenchmark
+from dovetail.ops.similarity import compare
 from tests.evaluation.known import Constant, Held, Noise, Oracle, TokenNoise, inside, one_hot, scenes_of
 
 SINGLE = Held(150, seed=3, size=24, world=World(Sampler(objects=(1, 1))))
@@ -87,7 +88,8 @@ def test_a_similarity_of_tokens_averages_scores() -> None:
     for i in range(20):
         image = model.encode_image([some[i].image])
         scores = {
-            word: float(COSINE(Features(image), Features(model.encode_text(t))).mean()) for word, t in classes.items()
+            word: float(compare(COSINE, Features(image), Features(model.encode_text(t))).mean())
+            for word, t in classes.items()
         }
         right.append(max(scores, key=lambda word: scores[word]) == some.scene(i).things[0].shape)
     assert found["shape/top1"].value == pytest.approx(sum(right) / 20)

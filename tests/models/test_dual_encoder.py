@@ -189,7 +189,10 @@ class Tokenwise:
 
     symmetric, tokens = True, True
 
-    def __call__(self, rows: Any, cols: Any) -> torch.Tensor:
+    def prepare(self, features: Any) -> Any:
+        return features
+
+    def scores(self, rows: Any, cols: Any) -> torch.Tensor:
         return rows.tokens.mean(1) @ cols.tokens.mean(1).T
 
 

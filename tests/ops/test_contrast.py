@@ -1,11 +1,16 @@
 """The engine itself, with a loss and similarities made for the test: what it computes and what it keeps in memory."""
 
+from typing import Any
+
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from dovetail.contracts import Features
-from dovetail.ops.contrast import Side, contrast
+from dovetail.contracts import Features, RowFacts
+from dovetail.ops import tiles, walk
+from dovetail.ops.contrast import contrast, row_losses
+from dovetail.ops.sides import Side
 from tests.processes import run
 
 
@@ -14,14 +19,22 @@ class Squares:
 
     initial_scale, initial_bias = 1.0, None
 
-    def rows(self, scores: Tensor, targets: Tensor) -> Tensor:
-        return ((scores - targets) ** 2).sum(1)
+    pairwise = True
+
+    def exponents(self, scores: Tensor, targets: Tensor | None) -> tuple[Tensor, ...]:
+        return ()
+
+    def costs(self, scores: Tensor, targets: Tensor | None, row: RowFacts) -> Tensor:
+        return (scores - (0 if targets is None else targets)) ** 2
 
 
 class Products:
     symmetric, tokens = True, False
 
-    def __call__(self, rows: Features, cols: Features) -> Tensor:
+    def prepare(self, features: Features) -> Features:
+        return features
+
+    def scores(self, rows: Features, cols: Features) -> Tensor:
         return rows.pooled @ cols.pooled.T
 
 
@@ -30,7 +43,10 @@ class BestTokens:
 
     symmetric, tokens = False, True
 
-    def __call__(self, rows: Features, cols: Features) -> Tensor:
+    def prepare(self, features: Features) -> Features:
+        return features
+
+    def scores(self, rows: Features, cols: Features) -> Tensor:
         assert rows.tokens is not None and rows.mask is not None and cols.tokens is not None and cols.mask is not None
         scores = torch.einsum("rnd,cmd->rcnm", rows.tokens, cols.tokens)
         best = scores.masked_fill(~cols.mask[None, :, None, :], -1e9).amax(3) * rows.mask[:, None, :]
@@ -64,15 +80,15 @@ def test_equals_its_definition() -> None:
     assert float(found) == pytest.approx(mean, abs=1e-12)
 
 
-@pytest.mark.parametrize("block", [1, 5, 1 << 24])
-def test_a_similarity_with_a_direction_is_asked_from_both_sides(block: int) -> None:
+@pytest.mark.parametrize("tile", [1, 5, 1 << 24])
+def test_a_similarity_with_a_direction_is_asked_from_both_sides(tile: int) -> None:
     left, right = _pair()
-    there = BestTokens()(left.features, right.features)
-    back = BestTokens()(right.features, left.features)
+    there = BestTokens().scores(left.features, right.features)
+    back = BestTokens().scores(right.features, left.features)
     targets = (left.ids[:, None] == right.ids[None, :]).double()
-    rows = (Squares().rows(there, targets) * left.weights).sum() / left.weights.sum()
-    cols = (Squares().rows(back, targets.T) * right.weights).sum() / right.weights.sum()
-    found = contrast(left, right, BestTokens(), Squares(), torch.tensor(1.0), block=block)
+    rows = (row_losses(Squares(), there, targets) * left.weights).sum() / left.weights.sum()
+    cols = (row_losses(Squares(), back, targets.T) * right.weights).sum() / right.weights.sum()
+    found = contrast(left, right, BestTokens(), Squares(), torch.tensor(1.0), tile=tile)
     torch.testing.assert_close(found, (rows + cols) / 2)
 
 
@@ -117,38 +133,136 @@ def test_half_precision_features_are_compared_in_single_precision() -> None:
 def test_a_side_that_does_not_learn_costs_nothing() -> None:
     left, right = _pair()
     pooled = left.features.pooled.clone().requires_grad_()
-    for block in (1, 1 << 24):
-        contrast(
-            Side(Features(pooled), left.ids, left.weights), right, Products(), Squares(), torch.tensor(1.0), block=block
-        ).backward()
+    for tile in (1, 1 << 24):
+        mine = Side(Features(pooled), left.ids, left.weights)
+        contrast(mine, right, Products(), Squares(), torch.tensor(1.0), tile=tile).backward()
     assert pooled.grad is not None and right.features.pooled.grad is None
 
 
-def test_blocks_keep_no_scores_for_the_backward_pass() -> None:
-    n, block = 300, 3000
-    left, right = (_side(list(range(n)), [1.0] * n, 2, torch.float32) for _ in range(2))
+def test_without_gradients_the_value_is_the_same() -> None:
+    left, right = _pair()
+    for loss in (Squares(), LearntMargin()):
+        learning = contrast(left, right, Products(), loss, torch.tensor(1.0, requires_grad=True), tile=2)
+        with torch.no_grad():
+            value = contrast(left, right, Products(), loss, torch.tensor(1.0, requires_grad=True), tile=2)
+        assert learning.requires_grad and not value.requires_grad
+        torch.testing.assert_close(value, learning.detach())
+
+
+class LearntMargin(nn.Module):
+    """A softmax loss whose positives must be ahead by a margin, which learns as the model does."""
+
+    initial_scale, initial_bias, pairwise = 1.0, None, False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.margin = nn.Parameter(torch.tensor(0.3, dtype=torch.float64))
+
+    def exponents(self, scores: Tensor, targets: Tensor | None) -> tuple[Tensor, ...]:
+        return (scores if targets is None else scores - self.margin * targets,)
+
+    def costs(self, scores: Tensor, targets: Tensor | None, row: RowFacts) -> Tensor:
+        assert targets is not None
+        return targets * (row.statistics[0] - scores + self.margin)
+
+
+class Weighted(nn.Module):
+    """Products weighted by numbers that learn, before and after the vectors are prepared."""
+
+    symmetric, tokens = True, False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before = nn.Parameter(torch.rand(3, dtype=torch.float64))
+        self.after = nn.Parameter(torch.rand(3, dtype=torch.float64))
+
+    def prepare(self, features: Features) -> Features:
+        return Features(features.pooled * self.before)
+
+    def scores(self, rows: Features, cols: Features) -> Tensor:
+        return (rows.pooled * self.after) @ cols.pooled.T
+
+
+def _learnt(tile: int | None) -> list[Tensor]:
+    torch.manual_seed(2)
+    left, right, loss, similarity = *_pair(), LearntMargin(), Weighted()
+    if tile is not None:
+        contrast(left, right, similarity, loss, torch.tensor(2.0), tile=tile).backward()
+    else:
+        a, b = (similarity.prepare(s.features) for s in (left, right))
+        scores, targets = 2 * similarity.scores(a, b), (left.ids[:, None] == right.ids[None, :]).double()
+        there = row_losses(loss, scores, targets) @ left.weights / left.weights.sum()
+        back = row_losses(loss, scores.T, targets.T) @ right.weights / right.weights.sum()
+        ((there + back) / 2).backward()
+    return [p.grad for p in (*loss.parameters(), *similarity.parameters()) if p.grad is not None]
+
+
+@pytest.mark.parametrize("tile", [1, 5, 1 << 24])
+def test_the_loss_and_the_similarity_may_have_parameters_of_their_own(tile: int) -> None:
+    found, expected = _learnt(tile), _learnt(None)
+    assert len(found) == len(expected) == 3
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_the_gradients_can_be_had_once() -> None:
+    left, right = _pair()
     left.features.pooled.requires_grad_()
-
-    def kept(block: int) -> int:
-        sizes: list[int] = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda x: (sizes.append(x.numel()), x)[1], lambda x: x):
-            contrast(left, right, Products(), Squares(), torch.tensor(1.0, requires_grad=True), block=block)
-        return max(sizes, default=0)
-
-    assert kept(n * n) >= n * n
-    assert kept(block) <= block
+    value = contrast(left, right, Products(), Squares(), torch.tensor(1.0))
+    value.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="once"):
+        value.backward()
 
 
-def test_blocks_hold_one_block_of_scores_at_a_time() -> None:
+@pytest.mark.parametrize("loss", [Squares(), LearntMargin()], ids=["pairwise", "by rows"])
+def test_no_more_scores_than_a_tile_are_held(loss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
     class Watched(Products):
-        def __call__(self, rows: Features, cols: Features) -> Tensor:
+        def scores(self, rows: Features, cols: Features) -> Tensor:
             sizes.append(len(rows.pooled) * len(cols.pooled))
-            return super().__call__(rows, cols)
+            return super().scores(rows, cols)
+
+    monkeypatch.setattr(walk, "KEPT", 0)
+    left, right = (_side(list(range(50)), [1.0] * 50, 2) for _ in range(2))
+    left.features.pooled.requires_grad_()
+    with _Largest() as largest:
+        contrast(left, right, Watched(), loss, torch.tensor(1.0), tile=200).backward()
+    rounds = 1 if loss.pairwise else 2  # the round of the positives sees few tiles of the whole
+    assert max(sizes) <= 200 and rounds * 2500 <= sum(sizes) <= rounds * 2500 + 2500 / 2
+    assert largest.numbers <= 200, "nothing as large as the matrix was made"
+
+
+def test_a_small_matrix_is_made_once() -> None:
+    sizes: list[int] = []
+
+    class Watched(Products):
+        def scores(self, rows: Features, cols: Features) -> Tensor:
+            sizes.append(len(rows.pooled) * len(cols.pooled))
+            return super().scores(rows, cols)
 
     left, right = (_side(list(range(50)), [1.0] * 50, 2) for _ in range(2))
     left.features.pooled.requires_grad_()
-    contrast(left, right, Watched(), Squares(), torch.tensor(1.0), block=200).backward()
-    assert max(sizes) <= 200
-    assert sum(sizes) == 4 * 50 * 50, "both directions, each once forward and once again for the gradient"
+    contrast(left, right, Watched(), LearntMargin(), torch.tensor(1.0), tile=200).backward()
+    assert sum(sizes) == 2500
+
+
+class _Largest(TorchDispatchMode):
+    """The most numbers of any tensor that torch makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = function(*args, **(kwargs or {}))
+        made = found if isinstance(found, tuple | list) else (found,)
+        self.numbers = max([self.numbers, *(x.numel() for x in made if isinstance(x, Tensor))])
+        return found
+
+
+def test_tiles_are_even_and_cover_the_matrix() -> None:
+    for n, m, most in ((1, 1, 1), (1025, 1025, 1 << 20), (3, 1000, 64), (1000, 3, 64), (0, 5, 9), (7, 7, 1 << 20)):
+        height, width = tiles.shape(n, m, most)
+        assert height >= 1 and width >= 1 and height * width <= most
+        assert -(-n // height) * -(-m // width) * most <= 4 * max(most, n * m), "hardly more tiles than need be"

@@ -7,7 +7,8 @@ import torch
 
 from dovetail.catalogue import build
 from dovetail.contracts import Features, PairLoss
-from dovetail.ops.contrast import Side, contrast
+from dovetail.ops.contrast import contrast
+from dovetail.ops.sides import Side
 from dovetail.training.watch import StuckWatch, TrainingStopped, not_finite, uninformed
 
 

@@ -16,10 +16,11 @@ from dovetail.contracts import Features, Kind, Similarity
 from dovetail.data.records import DataError, ImageLike, Problems, Record
 from dovetail.data.sources import Stream, Table
 from dovetail.data.stream import in_order
-from dovetail.evaluation.matching import as_features, joined
+from dovetail.evaluation.matching import as_features
 from dovetail.evaluation.result import Result
 from dovetail.evaluation.retrieval import KS, RetrievalResult, retrieval
 from dovetail.evaluation.zeroshot import PHOTO, ZeroShotResult, check_templates, class_embeddings, classification
+from dovetail.ops.features import joined
 
 BATCH = 256  # records read and pictures handed to the model at once
 

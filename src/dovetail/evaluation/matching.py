@@ -5,18 +5,19 @@ Scores that differ by less than a millionth of the row's largest are ties: float
 by as much, depending on how the matrix is cut.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
 from dovetail.contracts import Features, Similarity
 from dovetail.evaluation.metrics import Ranks
-from dovetail.ops.similarity import cosine
+from dovetail.ops.features import take
+from dovetail.ops.similarity import normalize
 
 TIE = 1e-6
 
@@ -27,9 +28,13 @@ class PooledCosine:
     symmetric = True
     tokens = False
 
-    def __call__(self, rows: Features, cols: Features) -> Float[Tensor, "r c"]:
-        """The cosine of every row with every column."""
-        return cosine(rows.pooled, cols.pooled)
+    def prepare(self, features: Features) -> Features:
+        """Unit vectors."""
+        return Features(normalize(features.pooled))
+
+    def scores(self, rows: Features, cols: Features) -> Float[Tensor, "r c"]:
+        """The products of unit vectors."""
+        return rows.pooled @ cols.pooled.T
 
 
 COSINE = PooledCosine()
@@ -98,6 +103,11 @@ class Matching:
         """The same gallery, asked by the queries `rows` only."""
         return replace(self, queries=take(self.queries, rows), query_ids=self.query_ids[rows.to(self.query_ids.device)])
 
+    @cached_property
+    def _prepared(self) -> tuple[Features, Features]:
+        """Queries and gallery as the similarity compares them."""
+        return self.similarity.prepare(self.queries), self.similarity.prepare(self.gallery)
+
     @torch.no_grad()
     def _blocks(self) -> Iterator[tuple[int, Float[Tensor, "r g"], Int[Tensor, "r m"], Bool[Tensor, "r m"]]]:
         """First query, scores, the right items of each row (as many columns as any row has), which of them are real."""
@@ -112,42 +122,18 @@ class Matching:
             place = torch.arange(int(count.max()), device=device)
             # a row with fewer right items repeats its last one
             right = order[first[rows, None] + place.minimum(count - 1)]
-            scores = self._scores(take(self.queries, torch.arange(len(asked), device=device)[rows]))
+            scores = self._scores(take(self._prepared[0], torch.arange(len(asked), device=device)[rows]))
             yield start, scores, right, place < count
 
     def _scores(self, queries: Features) -> Float[Tensor, "r g"]:
         """Scores of some queries with the whole gallery, which a similarity of tokens sees in parts."""
         size = len(self.gallery_ids)
         if not self.similarity.tokens or queries.tokens is None or self.gallery.tokens is None:
-            return self.similarity(queries, self.gallery)
+            return self.similarity.scores(queries, self._prepared[1])
         pair = queries.tokens.shape[0] * queries.tokens.shape[1] * self.gallery.tokens.shape[1]
         step = max(1, self.cells // pair)
         parts = [torch.arange(i, min(i + step, size)) for i in range(0, size, step)]
-        return torch.cat([self.similarity(queries, take(self.gallery, part)) for part in parts], 1)
-
-
-def take(features: Features, rows: Int[Tensor, " r"]) -> Features:
-    """The features of the items `rows`."""
-    at = rows.to(features.pooled.device)
-    tokens = None if features.tokens is None else features.tokens[at]
-    mask = None if features.mask is None else features.mask[at]
-    return replace(features, pooled=features.pooled[at], tokens=tokens, mask=mask)
-
-
-def joined(parts: Sequence[Features]) -> Features:
-    """Features one after the other, tokens padded to the longest."""
-    pooled = torch.cat([p.pooled for p in parts])
-    if any(p.tokens is None for p in parts):
-        return Features(pooled, grid=parts[0].grid)
-    longest = max(p.tokens.shape[1] for p in parts if p.tokens is not None)
-    tokens, masks = [], []
-    for p in parts:
-        assert p.tokens is not None
-        mask = p.mask if p.mask is not None else p.tokens.new_ones(p.tokens.shape[:2]).bool()
-        missing = longest - p.tokens.shape[1]
-        tokens.append(F.pad(p.tokens, (0, 0, 0, missing)))
-        masks.append(F.pad(mask, (0, missing)))
-    return Features(pooled, torch.cat(tokens), torch.cat(masks), parts[0].grid)
+        return torch.cat([self.similarity.scores(queries, take(self._prepared[1], part)) for part in parts], 1)
 
 
 def as_features(x: Features | Tensor | np.ndarray, what: str) -> Features:

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from dovetail.contracts import Features, Similarity
 from dovetail.evaluation.intervals import Estimate, Statistic, average, bootstrap, mean, median
-from dovetail.evaluation.matching import COSINE, Matching, as_features, take
+from dovetail.evaluation.matching import COSINE, Matching, as_features
 from dovetail.evaluation.metrics import Ranks, guess, position, recall
+from dovetail.ops.features import take
 
 KS = (1, 5, 10)
 

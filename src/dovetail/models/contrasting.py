@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dovetail.contracts import Batch, Features, Kind
 from dovetail.models.dual_encoder import DualEncoder
-from dovetail.ops.contrast import Side
+from dovetail.ops.sides import Side
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,16 @@ def attend(
     k: Float[Tensor, "b heads m d"],
     v: Float[Tensor, "b heads m e"],
     mask: Bool[Tensor, "b m"] | None = None,
+    causal: bool = False,
 ) -> Float[Tensor, "b heads n e"]:
-    """Attention of n queries over m keys; `mask` is True where a key is real (None: all are)."""
+    """Attention of n queries over m keys; `mask` is True where a key is real (None: all are).
+
+    causal: query i sees the keys up to i alone.
+    """
     allowed = None if mask is None else mask[:, None, None, :]
+    if causal:
+        past = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool, device=q.device).tril()
+        allowed = past if allowed is None else past & allowed
     if q.device.type != "cpu":
         return F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
     # Torch's fused CPU kernel is slower than plain products at these lengths: benchmarks/attention.py.

@@ -3,37 +3,23 @@
 Everything that is common to the pair losses of the literature is done here, once:
 
 - the targets: column j belongs to row i when their ids are equal, so that several captions of an image, and the same
-  thing met twice in a batch, are positives and never negatives of each other;
-- both directions: the left side's items are the rows against all of the right side, then the other way round;
-- the whole batch: the columns are gathered from every process with their gradients, so that N processes give the loss
-  and the gradients of one;
-- the memory: a score matrix above `BLOCK` entries is walked in blocks of rows that are computed again in the backward
-  pass.
+  thing met twice in a batch, are positives and never negatives of each other; or they are soft, from a function;
+- both directions, from one matrix when the similarity is symmetric;
+- the whole batch: each process's columns come to all processes in turn, so that N processes give the loss and the
+  gradients of one, and the memory that one of them needs does not grow with their number;
+- the memory: the score matrix is walked in tiles (`ops.walk`) and never held. The gradients are found in the same walk,
+  and the backward pass only hands them out.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+from jaxtyping import Float
+from torch import Tensor, nn
 
-from dovetail.contracts import Features, PairLoss, Similarity
-from dovetail.ops.distributed import gather, gather_features, sum_over_processes, world_size
-
-BLOCK = 1 << 24  # entries of a score matrix held at once: 64 MiB in float32
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side of the contrast: n things, which of them are the same, and how much each counts as a row.
-
-    A weight of 0 makes a thing a column only: a hard negative that asks no question of its own.
-    """
-
-    features: Features
-    ids: Int[Tensor, " n"]
-    weights: Float[Tensor, " n"]
+from dovetail.contracts import Features, PairLoss, RowFacts, Similarity
+from dovetail.ops.sides import Side, Targets, same_ids
+from dovetail.ops.walk import Terms, Walk
 
 
 def contrast(
@@ -43,87 +29,70 @@ def contrast(
     loss: PairLoss,
     scale: Float[Tensor, ""],
     bias: Float[Tensor, ""] | None = None,
-    block: int = BLOCK,
+    targets: Targets = same_ids,
+    tile: int | None = None,
 ) -> Float[Tensor, ""]:
     """The mean over both directions of the weighted mean row loss, of scores `scale * similarity + bias`.
 
     In a run of several processes each passes its own part of the batch; the mean over processes of the values returned
-    is the loss of the joined batch, and so are the gradients after averaging (as DistributedDataParallel does).
+    is the loss of the joined batch, and so are the gradients after averaging (as DistributedDataParallel does). All
+    processes must call it together, and with gradients enabled in all or in none.
+
+    tile: entries of the score matrix made at once; None: what is fast on the device. The memory needed beyond that is
+    a few times that of the features. The result can be differentiated once, not twice.
     """
     with torch.autocast(left.features.pooled.device.type, enabled=False):
-        left, right = _full_precision(left), _full_precision(right)
-        terms = _Terms(similarity, loss, scale, bias, block)
-        fits = left.ids.numel() * right.ids.numel() <= block
-        if fits and similarity.symmetric and world_size() == 1:
-            return terms.both(left, right)
-        return (terms.direction(left, right) + terms.direction(right, left)) / 2
+        terms = Terms(similarity, loss, targets, tile)
+        left, right = _prepared(left, similarity), _prepared(right, similarity)
+        if similarity.symmetric:
+            return _value(terms, left, right, True, scale, bias)
+        there = _value(terms, left, right, False, scale, bias)
+        return (there + _value(terms, right, left, False, scale, bias)) / 2
 
 
-@dataclass(frozen=True)
-class _Terms:
-    similarity: Similarity
-    loss: PairLoss
-    scale: Tensor
-    bias: Tensor | None
-    block: int
-
-    def both(self, left: Side, right: Side) -> Tensor:
-        """Both directions from one score matrix."""
-        scores = self.scores(left.features, right.features)
-        targets = _targets(left.ids, right.ids, scores)
-        rows = self.loss.rows(scores, targets) @ left.weights / _positive(left.weights.sum())
-        cols = self.loss.rows(scores.T, targets.T) @ right.weights / _positive(right.weights.sum())
-        return (rows + cols) / 2
-
-    def direction(self, rows: Side, cols: Side) -> Tensor:
-        """The rows of this process against the columns of all."""
-        features, ids = gather_features(cols.features, self.similarity.tokens), gather(cols.ids)
-        height = max(1, self.block // max(1, ids.numel()))
-        total = _positive(sum_over_processes(rows.weights.sum()))
-        # A process without rows still has one (empty) block, for its backward pass must answer the others' gather.
-        starts = range(0, max(1, rows.ids.numel()), height)
-        losses = [self._block(_slice(rows, i, i + height), features, ids) for i in starts]
-        return torch.stack(losses).sum() * world_size() / total
-
-    def _block(self, rows: Side, features: Features, ids: Tensor) -> Tensor:
-        def weighted() -> Tensor:
-            scores = self.scores(rows.features, features)
-            return self.loss.rows(scores, _targets(rows.ids, ids, scores)) @ rows.weights
-
-        return checkpoint(weighted, use_reentrant=False, preserve_rng_state=False)
-
-    def scores(self, rows: Features, cols: Features) -> Tensor:
-        scores = self.scale * self.similarity(rows, cols)
-        return scores if self.bias is None else scores + self.bias
+def row_losses(loss: PairLoss, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"]) -> Float[Tensor, " r"]:
+    """What whole rows of a score matrix cost, by the loss's definition."""
+    statistics = tuple(x.logsumexp(1, keepdim=True) for x in loss.exponents(scores, targets))
+    return loss.costs(scores, targets, RowFacts(targets.sum(1, keepdim=True), statistics)).sum(1)
 
 
-def _targets(rows: Tensor, cols: Tensor, like: Tensor) -> Tensor:
-    return (rows[:, None] == cols[None, :]).to(like.dtype)
-
-
-def _positive(total: Tensor) -> Tensor:
-    """A sum of weights to divide by; where all weights are 0, so is the loss."""
-    return total.clamp_min(torch.finfo(total.dtype).tiny)
-
-
-def _slice(side: Side, start: int, stop: int) -> Side:
-    f = side.features
-    part = Features(
-        f.pooled[start:stop],
-        None if f.tokens is None else f.tokens[start:stop],
-        None if f.mask is None else f.mask[start:stop],
-        f.grid,
-    )
-    return Side(part, side.ids[start:stop], side.weights[start:stop])
-
-
-def _full_precision(side: Side) -> Side:
+def _prepared(side: Side, similarity: Similarity) -> Side:
     """Half-precision features as float32: the logarithms of a softmax over a large batch need it."""
     f = side.features
-    tokens = None if f.tokens is None else _wide(f.tokens)
-    pooled = _wide(f.pooled)
-    return Side(Features(pooled, tokens, f.mask, f.grid), side.ids, side.weights.to(pooled.dtype))
+    tokens = None if f.tokens is None or not similarity.tokens else _wide(f.tokens)
+    mask = f.mask if similarity.tokens else None
+    found = similarity.prepare(Features(_wide(f.pooled), tokens, mask, f.grid))
+    return Side(found, side.ids, side.weights.to(found.pooled.dtype), side.facts)
 
 
 def _wide(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def _value(terms: Terms, rows: Side, cols: Side, both: bool, scale: Tensor, bias: Tensor | None) -> Tensor:
+    held = [rows.features.pooled, rows.features.tokens, cols.features.pooled, cols.features.tokens, scale, bias]
+    learnt = [p for x in (terms.loss, terms.similarity) if isinstance(x, nn.Module) for p in x.parameters()]
+    value: Tensor = _Walked.apply(terms, rows, cols, both, torch.is_grad_enabled(), *held, *learnt)
+    return value
+
+
+class _Walked(torch.autograd.Function):
+    """The value of a walk. Its gradients are found with it and wait for the backward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, terms: Terms, rows: Side, cols: Side, both: bool, learning: bool, *held: Tensor | None
+    ) -> Tensor:
+        wanted = [learning and needed for needed in ctx.needs_input_grad[5:]]
+        walk = Walk(terms, rows, cols, both, held, wanted)
+        value = walk.run()
+        ctx.gradients = walk.gradients
+        return value
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        found, ctx.gradients = ctx.gradients, None
+        if found is None:
+            raise RuntimeError("the gradients of a contrast can be had once: its memory is free after that")
+        return None, None, None, None, None, *(None if x is None else x.mul_(gradient.to(x.dtype)) for x in found)

@@ -1,10 +1,11 @@
-"""THE gather: what every process of a run holds, joined, with gradients that flow back to their owners."""
+"""What the processes of a run hold, brought together: joined, with gradients; in turn; or summed."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -58,6 +59,55 @@ def gather_features(features: Features, tokens: bool) -> Features:
     return Features(pooled, joined, gather(F.pad(mask, (0, missing)).byte()).bool(), features.grid)
 
 
+def each_process(tensors: Sequence[Tensor | None]) -> Iterator[list[Tensor | None]]:
+    """These tensors of every process in rank order, one process's at a time; sizes may differ, what is None may not.
+
+    No gradient flows. All processes must go through it together, to the end.
+    """
+    if world_size() == 1:
+        yield list(tensors)
+        return
+    shapes: list[Any] = [None] * world_size()
+    dist.all_gather_object(shapes, [None if x is None else tuple(x.shape) for x in tensors])
+    for rank in range(world_size()):
+        mine = rank == dist.get_rank()
+        held = [
+            None if x is None else (x if mine else x.new_empty(s)) for x, s in zip(tensors, shapes[rank], strict=True)
+        ]
+        yield [None if x is None else _sent(x, rank) for x in held]
+
+
+def _sent(x: Tensor, rank: int) -> Tensor:
+    carried = x.contiguous().byte() if x.dtype == torch.bool else x.contiguous()
+    dist.broadcast(carried, rank)
+    return carried.to(x.dtype)
+
+
+def add_over_processes(x: Shaped[Tensor, "..."]) -> None:
+    """Makes x, of the same shape in all processes, the sum of all."""
+    if world_size() > 1:
+        dist.all_reduce(x)
+
+
+def add_to_process(x: Shaped[Tensor, "..."], rank: int) -> bool:
+    """Makes x the sum over all processes in the process `rank`, and undefined elsewhere. Whether this is the one."""
+    if world_size() > 1:
+        dist.reduce(x, rank)
+        return dist.get_rank() == rank
+    return True
+
+
+def joined_logsumexp(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """log(exp(x_1) + exp(x_2) + ...), elementwise over the processes' x."""
+    if world_size() == 1:
+        return x
+    highest = x.clone()
+    dist.all_reduce(highest, dist.ReduceOp.MAX)
+    total = (x - highest).exp()
+    dist.all_reduce(total)
+    return highest + total.log()
+
+
 def mean_over_processes(x: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
     """The mean of a detached figure over all processes, for logs."""
     if world_size() == 1:
@@ -77,3 +127,23 @@ def _all_sizes(size: int, device: torch.device) -> list[int]:
     sizes = [torch.empty_like(mine) for _ in range(world_size())]
     dist.all_gather(sizes, mine)
     return [int(s) for s in sizes]
+
+
+def this_process() -> int:
+    """The number of this process among those that work together, from 0."""
+    return dist.get_rank() if world_size() > 1 else 0
+
+
+def gather_objects(x: Any) -> list[Any]:
+    """What every process has to say, in rank order: small things that are no tensors. Waits for all."""
+    if world_size() == 1:
+        return [x]
+    found: list[Any] = [None] * world_size()
+    dist.all_gather_object(found, x)
+    return found
+
+
+def wait_for_all() -> None:
+    """Returns when all processes have come here."""
+    if world_size() > 1:
+        dist.barrier()

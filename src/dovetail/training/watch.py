@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from dovetail.contracts import PairLoss
+from dovetail.ops.contrast import row_losses
 
 
 class TrainingStopped(RuntimeError):
@@ -32,7 +33,7 @@ def uninformed(loss: PairLoss, rows: int, cols: int) -> float:
     targets = torch.zeros(1, cols)
     targets[0, : max(1, cols // rows)] = 1  # a row's share of the columns belongs to it
     constants = torch.linspace(-15, 5, 81)
-    return min(float(loss.rows(torch.full((1, cols), float(c)), targets)) for c in constants)
+    return min(float(row_losses(loss, torch.full((1, cols), float(c)), targets)) for c in constants)
 
 
 class StuckWatch:

@@ -12,6 +12,7 @@ from dovetail.evaluation.benchmarks import RetrievalBenchmark
 from dovetail.evaluation.claims.claim import Claim
 from dovetail.evaluation.claims.laboratory import GROUPS, RECIPE, held_out, larger, scenes
 from dovetail.methods.pair_losses.infonce import InfoNCE
+from dovetail.ops.contrast import row_losses
 
 SCORES = torch.tensor([[0.3, -1.2, 2.0, 0.5], [1.0, 0.1, -0.4, 3.0], [-2.0, 0.7, 0.2, 0.9]], dtype=torch.float64)
 TARGETS = {
@@ -49,7 +50,7 @@ def gradient(scores: list[float], targets: list[float]) -> list[float]:
 @pytest.mark.parametrize("targets", TARGETS.values(), ids=TARGETS)
 def test_oracle(targets: list[list[float]]) -> None:
     scores = SCORES.clone().requires_grad_()
-    found = InfoNCE().rows(scores, torch.tensor(targets, dtype=torch.float64))
+    found = row_losses(InfoNCE(), scores, torch.tensor(targets, dtype=torch.float64))
     found.sum().backward()
     assert scores.grad is not None
     for i, (s, t) in enumerate(zip(SCORES.tolist(), targets, strict=True)):
@@ -60,7 +61,7 @@ def test_oracle(targets: list[list[float]]) -> None:
 def test_with_one_positive_is_cross_entropy() -> None:
     scores = 5 * torch.randn(6, 9)
     answer = torch.tensor([3, 0, 8, 2, 2, 5])
-    found = InfoNCE().rows(scores, F.one_hot(answer, 9).float())
+    found = row_losses(InfoNCE(), scores, F.one_hot(answer, 9).float())
     torch.testing.assert_close(found, F.cross_entropy(scores, answer, reduction="none"))
 
 
@@ -68,7 +69,7 @@ def test_positives_do_not_compete() -> None:
     targets = torch.tensor([[1.0, 1.0, 0.0]])
     for other in (-5.0, 0.0, 5.0):
         scores = torch.tensor([[1.0, other, 0.0]], requires_grad=True)
-        InfoNCE().rows(scores, targets).sum().backward()
+        row_losses(InfoNCE(), scores, targets).sum().backward()
         assert scores.grad is not None
         assert float(scores.grad[0, 0]) == pytest.approx(-0.5 / (1 + math.e), abs=1e-6)
 
@@ -86,7 +87,7 @@ def test_equals_nt_xent_with_several_positives() -> None:
     images, texts, labels = _unit(4), _unit(8), torch.arange(8) % 4  # as many positives in every row
     theirs = losses.NTXentLoss(temperature=0.1, distance=distances.DotProductSimilarity(normalize_embeddings=False))
     found = theirs(images, labels[:4], ref_emb=texts, ref_labels=labels)
-    ours = InfoNCE().rows(10 * images @ texts.T, (labels[:4, None] == labels[None, :]).double()).mean()
+    ours = row_losses(InfoNCE(), 10 * images @ texts.T, (labels[:4, None] == labels[None, :]).double()).mean()
     _same_gradients(found, ours, images, texts)
 
 
@@ -102,7 +103,7 @@ def _unit(n: int) -> Tensor:
 
 def _both_ways(images: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
     scores, targets = scale * images @ texts.T, torch.eye(len(images), dtype=images.dtype)
-    return (InfoNCE().rows(scores, targets).mean() + InfoNCE().rows(scores.T, targets).mean()) / 2
+    return (row_losses(InfoNCE(), scores, targets).mean() + row_losses(InfoNCE(), scores.T, targets).mean()) / 2
 
 
 def _same_gradients(theirs: Tensor, ours: Tensor, *leaves: Tensor) -> None:

@@ -11,6 +11,7 @@ from dovetail.evaluation.benchmarks import RetrievalBenchmark
 from dovetail.evaluation.claims.claim import Claim
 from dovetail.evaluation.claims.laboratory import GROUPS, RECIPE, held_out, larger, scenes
 from dovetail.methods.pair_losses.siglip import SigLIP
+from dovetail.ops.contrast import row_losses
 
 SCORES = torch.tensor([[0.3, -1.2, 2.0, 0.5], [1.0, 0.1, -0.4, 3.0], [-2.0, 0.7, 0.2, 0.9]], dtype=torch.float64)
 TARGETS = {
@@ -35,7 +36,7 @@ def slope(score: float, target: float) -> float:
 @pytest.mark.parametrize("targets", TARGETS.values(), ids=TARGETS)
 def test_oracle(targets: list[list[float]]) -> None:
     scores = SCORES.clone().requires_grad_()
-    found = SigLIP().rows(scores, torch.tensor(targets, dtype=torch.float64))
+    found = row_losses(SigLIP(), scores, torch.tensor(targets, dtype=torch.float64))
     found.sum().backward()
     assert scores.grad is not None
     for i, (s, t) in enumerate(zip(SCORES.tolist(), targets, strict=True)):
@@ -44,14 +45,14 @@ def test_oracle(targets: list[list[float]]) -> None:
 
 
 def test_a_soft_target_mixes_the_two_answers() -> None:
-    found = SigLIP().rows(torch.tensor([[1.5]], dtype=torch.float64), torch.tensor([[0.3]], dtype=torch.float64))
+    found = row_losses(SigLIP(), torch.tensor([[1.5]], dtype=torch.float64), torch.tensor([[0.3]], dtype=torch.float64))
     assert float(found) == pytest.approx(0.3 * cost(1.5, 1) + 0.7 * cost(1.5, 0), abs=1e-12)
 
 
 def test_a_pair_knows_nothing_of_other_pairs() -> None:
     scores, targets = torch.randn(2, 3), torch.eye(2, 3)
-    alone = sum(SigLIP().rows(scores[:, j : j + 1], targets[:, j : j + 1]) for j in range(3))
-    torch.testing.assert_close(SigLIP().rows(scores, targets), alone)
+    alone = sum(row_losses(SigLIP(), scores[:, j : j + 1], targets[:, j : j + 1]) for j in range(3))
+    torch.testing.assert_close(row_losses(SigLIP(), scores, targets), alone)
 
 
 def test_equals_open_clip() -> None:
@@ -61,7 +62,7 @@ def test_equals_open_clip() -> None:
     leaves = (images, texts, scale, bias)
     theirs = loss(images, texts, scale, bias)
     scores, targets = scale * images @ texts.T + bias, torch.eye(8, dtype=torch.float64)
-    ours = (SigLIP().rows(scores, targets).mean() + SigLIP().rows(scores.T, targets).mean()) / 2
+    ours = (row_losses(SigLIP(), scores, targets).mean() + row_losses(SigLIP(), scores.T, targets).mean()) / 2
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
     for a, b in zip(torch.autograd.grad(ours, leaves), torch.autograd.grad(theirs, leaves), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)

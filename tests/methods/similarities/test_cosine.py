@@ -7,6 +7,7 @@ import torch
 
 from dovetail.contracts import Features
 from dovetail.methods.similarities.cosine import Cosine
+from dovetail.ops.similarity import compare
 
 
 def product(x: list[float], y: list[float]) -> float:
@@ -27,7 +28,7 @@ def test_oracle() -> None:
     rows = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
     cols = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(3, 5, dtype=torch.float64)
-    found = Cosine()(Features(rows), Features(cols))
+    found = compare(Cosine(), Features(rows), Features(cols))
     (found * weights).sum().backward()
     xs, ys, ws = rows.tolist(), cols.tolist(), weights.tolist()
     assert rows.grad is not None and cols.grad is not None
@@ -42,12 +43,12 @@ def test_oracle() -> None:
 
 def test_known_angles() -> None:
     rows, cols = torch.tensor([[2.0, 0.0]]), torch.tensor([[5.0, 0.0], [0.0, 1.0], [-3.0, 0.0], [1.0, 1.0]])
-    found = Cosine()(Features(rows), Features(cols))
+    found = compare(Cosine(), Features(rows), Features(cols))
     assert found[0].tolist() == pytest.approx([1.0, 0.0, -1.0, math.sqrt(0.5)], abs=1e-6)
 
 
 def test_length_is_nothing() -> None:
     rows, cols = torch.randn(3, 4), torch.randn(5, 4)
     torch.testing.assert_close(
-        Cosine()(Features(7 * rows), Features(0.01 * cols)), Cosine()(Features(rows), Features(cols))
+        compare(Cosine(), Features(7 * rows), Features(0.01 * cols)), compare(Cosine(), Features(rows), Features(cols))
     )

@@ -10,7 +10,7 @@ from dovetail.contracts import Features
 from dovetail.data.images import decode
 from dovetail.evaluation.benchmarks import Evidence
 from dovetail.evaluation.geometry import alignment, modality_gap, uniformity
-from dovetail.evaluation.matching import Matching, take
+from dovetail.evaluation.matching import Matching
 from dovetail.evaluation.report.content import (
     Examples,
     Fact,
@@ -24,6 +24,8 @@ from dovetail.evaluation.report.content import (
     WrongImage,
 )
 from dovetail.evaluation.retrieval import RetrievalResult
+from dovetail.ops.features import take
+from dovetail.ops.similarity import compare
 
 TOP = 5
 MATRIX = 40
@@ -98,9 +100,9 @@ def similarities(evidence: Evidence, seed: int = 0) -> Similarities:
     # One caption of each image, so that row i and column i of the matrix belong together.
     asked = owner.unique()
     first = torch.tensor([int((owner == i).nonzero()[0]) for i in asked[_drawn(len(asked), MATRIX, seed)]])
-    matrix = similarity(take(images, owner[first]), take(captions, first))
+    matrix = compare(similarity, take(images, owner[first]), take(captions, first))
     some = one[: min(500, len(one))]
-    scores = similarity(take(images, owner[some]), take(captions, some))
+    scores = compare(similarity, take(images, owner[some]), take(captions, some))
     ids = torch.tensor([evidence.records[int(i)].id for i in owner[some]])
     others = scores[(ids[:, None] != ids[None, :]).to(scores.device)]
     return Similarities(
@@ -145,4 +147,4 @@ def _picture(evidence: Evidence, record: int) -> Image.Image:
 
 def _score(matching: Matching, query: int, item: int) -> float:
     left = take(matching.queries, torch.tensor([query]))
-    return float(matching.similarity(left, take(matching.gallery, torch.tensor([item]))))
+    return float(compare(matching.similarity, left, take(matching.gallery, torch.tensor([item]))))

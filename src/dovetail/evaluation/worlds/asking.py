@@ -10,7 +10,8 @@ from dovetail.contracts import Features
 from dovetail.data.records import Problems, Record
 from dovetail.data.worlds import Scenes
 from dovetail.evaluation.benchmarks import DualModel
-from dovetail.evaluation.matching import as_features, take
+from dovetail.evaluation.matching import as_features
+from dovetail.ops.features import take
 
 Key = tuple[int, int]
 """Seed and index of a scene."""

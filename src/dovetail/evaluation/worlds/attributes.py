@@ -16,10 +16,10 @@ from dovetail.data.worlds.words.statements import Mention
 from dovetail.evaluation.benchmarks import DualModel, encoded, records_of
 from dovetail.evaluation.choosing import chosen
 from dovetail.evaluation.intervals import bootstrap, mean
-from dovetail.evaluation.matching import joined, take
 from dovetail.evaluation.result import Result
 from dovetail.evaluation.worlds.asking import encoded_texts
-from dovetail.ops.similarity import normalize
+from dovetail.ops.features import joined, take
+from dovetail.ops.similarity import compare, normalize
 
 COMBINATION = "combination"  # of colour and shape
 Classes = dict[str, tuple[str, ...]]
@@ -106,10 +106,10 @@ def class_scores(similarity: Similarity, images: Features, told: Sequence[Featur
     """
     if not similarity.tokens:
         means = torch.stack([normalize(normalize(texts.pooled).mean(0)) for texts in told])
-        return similarity(images, Features(means))
+        return compare(similarity, images, Features(means))
     ends = list(accumulate(len(texts.pooled) for texts in told))
     every, size = joined(told), len(images.pooled)
-    one_by_one = (similarity(take(images, torch.tensor([i])), every) for i in range(size))  # tokens take much memory
+    one_by_one = (compare(similarity, take(images, torch.tensor([i])), every) for i in range(size))  # tokens take much memory
     parts = (torch.tensor_split(scores, ends[:-1], dim=1) for scores in one_by_one)
     return torch.cat([torch.stack([part.mean(1) for part in row], 1) for row in parts])
 

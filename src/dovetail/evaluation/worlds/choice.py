@@ -15,9 +15,10 @@ from dovetail.data.worlds.tasks.negatives import KINDS, Negative, check_kinds, n
 from dovetail.evaluation.benchmarks import DualModel, encoded
 from dovetail.evaluation.choosing import chosen
 from dovetail.evaluation.intervals import Estimate, Statistic, bootstrap, mean, mean_per_class
-from dovetail.evaluation.matching import take
 from dovetail.evaluation.result import Result
 from dovetail.evaluation.worlds.asking import Key, encoded_texts, questioned
+from dovetail.ops.features import take
+from dovetail.ops.similarity import compare
 
 MEAN = "choice/mean"
 
@@ -49,7 +50,7 @@ class ChoiceBenchmark:
         right = torch.empty(len(asked), dtype=torch.float64)
         for place, (i, negative) in enumerate(asked):
             options = texts((negative.true, negative.false))
-            right[place] = chosen(model.similarity(take(images, torch.tensor([i])), options))[0, 0]
+            right[place] = chosen(compare(model.similarity, take(images, torch.tensor([i])), options))[0, 0]
         owner = torch.tensor([i for i, _ in asked])
         kind = torch.tensor([self.kinds.index(negative.kind) for _, negative in asked])
         figures = self._figures(right, owner, kind, len(records))

@@ -13,9 +13,10 @@ from dovetail.data.worlds.words.truth import Steady
 from dovetail.evaluation.benchmarks import DualModel, encoded
 from dovetail.evaluation.choosing import chosen
 from dovetail.evaluation.intervals import bootstrap, mean
-from dovetail.evaluation.matching import take
 from dovetail.evaluation.result import Result
 from dovetail.evaluation.worlds.asking import Key, encoded_texts, questioned
+from dovetail.ops.features import take
+from dovetail.ops.similarity import compare
 
 ACCURACY, ERROR = "count/accuracy", "count/mean_absolute_error"
 
@@ -48,7 +49,7 @@ class CountingBenchmark:
         asked: list[Question] = [record.extra["questions"][0] for record in records]
         texts = encoded_texts(model, (text for question in asked for text in question.texts), images.pooled.device)
         picked = [
-            chosen(model.similarity(take(images, torch.tensor([i])), texts(question.texts)))
+            chosen(compare(model.similarity, take(images, torch.tensor([i])), texts(question.texts)))
             for i, question in enumerate(asked)
         ]
         numbers = torch.arange(1, self.most + 1)

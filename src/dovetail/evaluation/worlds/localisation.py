@@ -17,9 +17,10 @@ from dovetail.data.worlds.words.statements import FULL, Mention
 from dovetail.evaluation.benchmarks import DualModel, encoded
 from dovetail.evaluation.choosing import chosen
 from dovetail.evaluation.intervals import bootstrap, mean
-from dovetail.evaluation.matching import take
 from dovetail.evaluation.result import Result
 from dovetail.evaluation.worlds.asking import Key, encoded_texts, questioned
+from dovetail.ops.features import take
+from dovetail.ops.similarity import compare
 
 PHRASE = "phrase_to_region/accuracy"
 
@@ -60,7 +61,7 @@ class LocalisationBenchmark:
             rows = torch.tensor(list(group))
             things = [records[row].extra["thing"] for row in rows.tolist()]
             asked = records[int(rows[0])].extra["questions"]
-            options = chosen(model.similarity(texts([phrase.text for phrase in asked]), take(crops, rows)))
+            options = chosen(compare(model.similarity, texts([phrase.text for phrase in asked]), take(crops, rows)))
             fits = torch.tensor([[thing in phrase.right for thing in things] for phrase in asked]).double()
             right.append((options * fits).sum(1))
             blind.append(fits.mean(1))

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dovetail.catalogue import implements
-from dovetail.contracts import PairLoss
+from dovetail.contracts import PairLoss, RowFacts
 
 
 @implements(PairLoss)
@@ -31,13 +31,23 @@ class InfoNCE:
     """
 
     initial_bias = None
+    pairwise = False
 
     def __init__(self, initial_scale: float = 1 / 0.07):
         self.initial_scale = initial_scale
 
-    def rows(self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"]) -> Float[Tensor, " r"]:
-        """The loss of each row; 0 for a row without a positive."""
+    def exponents(self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None) -> tuple[Tensor, ...]:
+        """The scores of the negatives."""
+        if targets is None:
+            return (scores,)
         # The smallest number rather than -inf, which gives no number at all for a row without negatives.
-        negatives = scores.masked_fill(targets > 0, torch.finfo(scores.dtype).min).logsumexp(1, keepdim=True)
-        weights = targets / targets.sum(1, keepdim=True).clamp_min(torch.finfo(scores.dtype).tiny)
-        return (weights * F.softplus(negatives - scores)).sum(1)
+        return (scores.masked_fill(targets > 0, torch.finfo(scores.dtype).min),)
+
+    def costs(
+        self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None, row: RowFacts
+    ) -> Float[Tensor, "r c"]:
+        """Each positive against the negatives, weighted by its share of the row's targets."""
+        if targets is None:
+            return torch.zeros_like(scores)
+        weights = targets / row.total.clamp_min(torch.finfo(scores.dtype).tiny)
+        return weights * F.softplus(row.statistics[0] - scores)

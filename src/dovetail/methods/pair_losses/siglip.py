@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dovetail.catalogue import implements
-from dovetail.contracts import PairLoss
+from dovetail.contracts import PairLoss, RowFacts
 
 
 @implements(PairLoss)
@@ -27,10 +27,20 @@ class SigLIP:
         initial_bias: what is added to every score at the start; learnt.
     """
 
+    pairwise = True
+
     def __init__(self, initial_scale: float = 10.0, initial_bias: float = -10.0):
         self.initial_scale = initial_scale
         self.initial_bias = initial_bias
 
-    def rows(self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"]) -> Float[Tensor, " r"]:
-        """The loss of each row: the sum of its pairs' losses, as the paper divides by the number of rows alone."""
-        return F.binary_cross_entropy_with_logits(scores, targets.clamp(0, 1), reduction="none").sum(1)
+    def exponents(self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None) -> tuple[Tensor, ...]:
+        """None: nothing is normalised over a row."""
+        return ()
+
+    def costs(
+        self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None, row: RowFacts
+    ) -> Float[Tensor, "r c"]:
+        """The loss of each pair. A row sums them up, as the paper divides by the number of rows alone."""
+        if targets is None:
+            return -F.logsigmoid(-scores)
+        return F.binary_cross_entropy_with_logits(scores, targets.clamp(0, 1), reduction="none")

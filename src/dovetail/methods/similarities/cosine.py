@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dovetail.catalogue import implements
 from dovetail.contracts import Features, Similarity
-from dovetail.ops.similarity import cosine
+from dovetail.ops.similarity import normalize
 
 
 @implements(Similarity)
@@ -23,6 +23,10 @@ class Cosine:
     symmetric = True
     tokens = False
 
-    def __call__(self, rows: Features, cols: Features) -> Float[Tensor, "r c"]:
-        """The cosine of every row with every column."""
-        return cosine(rows.pooled, cols.pooled)
+    def prepare(self, features: Features) -> Features:
+        """Unit vectors."""
+        return Features(normalize(features.pooled))
+
+    def scores(self, rows: Features, cols: Features) -> Float[Tensor, "r c"]:
+        """The products of unit vectors, which are the cosines."""
+        return rows.pooled @ cols.pooled.T
