@@ -1,19 +1,15 @@
 """Time and memory of the loss alone, forward and backward, against open_clip and pytorch-metric-learning.
 
-    python benchmarks/loss.py --rounds 3 --out results/loss_cpu.json
+    python benchmarks/loss.py --out results/loss_cpu.json
 
-All contenders get the same unit vectors in float32. Time: the median over rounds, in each of which every contender has
-its turn. Memory: what a process of its own needs at the most beyond what it held before the first call. A contender
-that needs more than --gigabytes of address space, or dies, is out.
+All contenders get the same unit vectors in float32. Up to --together the time is the median over rounds, in each of
+which every contender has its turn; for larger batches that of one pass in a process of its own. Memory: what a process
+of its own needs at the most beyond what it held before. A contender that needs more than --gigabytes is out.
 """
 
 import argparse
-import json
-import os
-import platform
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -21,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from measuring import alone, cost, save
 from torch import Tensor
 from torch.nn import functional as F
 
 from dovetail.catalogue import build
 from dovetail.contracts import Features
-from dovetail.evaluation.claims.trial import begin_peak, machine, peak_bytes
-from dovetail.ops.contrast import Side, contrast
+from dovetail.ops.contrast import contrast
+from dovetail.ops.sides import Side
 
 SCALE, BIAS = 14.0, -10.0
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -87,47 +84,65 @@ MAKE: dict[str, Callable[[], Loss]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 4096])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 4096, 8192, 16384, 32768, 65536])
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--together", type=int, default=8192, help="the largest batch that is timed in rounds")
     parser.add_argument("--gigabytes", type=float, default=16.0)
+    parser.add_argument("--only", default="", help="measure the contenders whose names hold this")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--one", help=argparse.SUPPRESS)  # measure the memory of one contender
     options = parser.parse_args()
-    if options.one:
-        print(json.dumps({"bytes": memory(options.one, options.sizes[0], options.width, options.gigabytes)}))
-        return
-    rows = [row for size in options.sizes for row in measure(size, options)]
-    found = {"device": machine(), "torch": torch.__version__, "python": platform.python_version(), "rows": rows}
-    print(table(rows))
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        part = options.out.with_name(options.out.name + ".part")
-        part.write_text(json.dumps(found, indent=2) + "\n")
-        part.replace(options.out)
+    rows = []
+    for size in options.sizes:
+        rows += measure(size, options)
+        print(f"batch {size:,} done", file=sys.stderr)
+    found = {"threads": torch.get_num_threads(), "gigabytes": options.gigabytes, "rows": rows}
+    print(table(found))
+    save(options.out, found)
 
 
 def measure(size: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Time and memory of every contender at one size."""
-    needs = {name: _in_a_child(name, size, options) for name in MAKE}
-    alive = {name: MAKE[name]() for name, need in needs.items() if need is not None}
-    images, texts = inputs(size, options.width)
-    taken: dict[str, list[float]] = {name: [] for name in alive}
-    for round_ in range(options.rounds + 1):  # the first one is for warming up
-        for name, loss in alive.items():
-            seconds = once(loss, images, texts)
-            if round_:
-                taken[name].append(seconds)
+    found = {
+        name: alone(once_alone, name, size, options.width, options.gigabytes) for name in MAKE if options.only in name
+    }
+    seconds = {name: cost[0] for name, cost in found.items() if cost}
+    if size <= options.together:
+        seconds = in_rounds(list(seconds), size, options.width, options.rounds)
     return [
         {
             "batch": size,
             "width": options.width,
             "loss": name,
-            "seconds": statistics.median(taken[name]) if name in taken else None,
-            "bytes": needs[name],
+            "rounds": options.rounds if size <= options.together else 1,
+            "seconds": seconds.get(name),
+            "bytes": cost[1] if cost else None,
         }
-        for name in MAKE
+        for name, cost in found.items()
     ]
+
+
+def in_rounds(names: list[str], size: int, width: int, rounds: int) -> dict[str, float]:
+    """The median seconds of each contender."""
+    images, texts = inputs(size, width)
+    losses = {name: MAKE[name]() for name in names}
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    for round_ in range(rounds + 1):  # the first one is for warming up
+        for name, loss in losses.items():
+            seconds = once(loss, images, texts)
+            if round_:
+                taken[name].append(seconds)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def once_alone(name: str, size: int, width: int, gigabytes: float) -> tuple[float, int]:
+    """Seconds and the most bytes of one pass, beyond those held before it."""
+    loss = MAKE[name]()
+    once(loss, *inputs(64, width))  # what is made once, whatever the size
+    images, texts = inputs(size, width)
+    resource.setrlimit(resource.RLIMIT_AS, (int(gigabytes * 2**30),) * 2)
+    seconds, _, most = cost(lambda: once(loss, images, texts))
+    return seconds, most
 
 
 def inputs(size: int, width: int) -> tuple[Tensor, Tensor]:
@@ -145,35 +160,17 @@ def once(loss: Loss, images: Tensor, texts: Tensor) -> float:
     return time.perf_counter() - started
 
 
-def memory(name: str, size: int, width: int, gigabytes: float) -> int:
-    """The most bytes held by this process during one forward and backward pass, beyond those held before."""
-    loss = MAKE[name]()
-    once(loss, *inputs(64, width))  # what is made once, whatever the size
-    images, texts = inputs(size, width)
-    resource.setrlimit(resource.RLIMIT_AS, (int(gigabytes * 2**30),) * 2)
-    begin_peak()
-    before = peak_bytes()
-    once(loss, images, texts)
-    return peak_bytes() - before
-
-
-def _in_a_child(name: str, size: int, options: argparse.Namespace) -> int | None:
-    arguments = ["--one", name, "--sizes", str(size), "--width", str(options.width)]
-    command = [sys.executable, __file__, *arguments, "--gigabytes", str(options.gigabytes)]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
-    return int(json.loads(done.stdout)["bytes"]) if done.returncode == 0 else None
-
-
-def table(rows: list[dict[str, Any]]) -> str:
+def table(found: dict[str, Any]) -> str:
     """Markdown: every contender's time and memory, and its time over that of Dovetail's loss of the same kind."""
-    lines = ["| batch | loss | ms | ratio | MiB |", "|---|---|---|---|---|"]
+    lines = ["| batch | loss | ms | times ours | MiB |", "|---|---|---|---|---|"]
+    rows = found["rows"]
     ours = {(r["batch"], r["loss"].partition(",")[0]): r["seconds"] for r in rows if "dovetail" in r["loss"]}
     for row in rows:
         own = ours[row["batch"], row["loss"].partition(",")[0]]
         if row["seconds"] is None or own is None:
-            lines.append(f"| {row['batch']:,} | {row['loss']} | out of memory | | |")
+            lines.append(f"| {row['batch']:,} | {row['loss']} | more than {found['gigabytes']:g} GiB | | |")
             continue
-        figures = f"{1e3 * row['seconds']:,.1f} | {row['seconds'] / own:.2f} | {row['bytes'] / 2**20:,.0f}"
+        figures = f"{1e3 * row['seconds']:,.0f} | {row['seconds'] / own:.2f} | {row['bytes'] / 2**20:,.0f}"
         lines.append(f"| {row['batch']:,} | {row['loss']} | {figures} |")
     return "\n".join(lines)
 

@@ -165,7 +165,7 @@ class Walk:
             every = self._parts(scores.requires_grad_(learning), None, [lambda x: x[tile.row], lambda x: x[tile.col].T])
             single: list[Part] = []
             if own is not None:
-                every = [(x, slope.index_put(own.at, slope.new_zeros(()))) for x, slope in every]
+                every = [(x, slope.index_put_(own.at, slope.new_zeros(()))) for x, slope in every]
                 sights: list[Sight] = [lambda x: x[tile.row][own.at[0]], lambda x: x[tile.col][own.at[1]]]
                 single = self._parts(few.requires_grad_(learning), own.targets, sights)
         value = scores.new_zeros(())
@@ -182,7 +182,8 @@ class Walk:
         """What the value depends on: all the pairs as if none belonged together (targets None), or some that do."""
         ways = list(zip(self.directions, sights, strict=False))
         if self.loss.pairwise:  # a pair costs the same in both directions
-            slope = total([see(d.weights) for d, see in ways]).expand_as(scores)
+            slope = total([see(d.weights) for d, see in ways])
+            slope = slope if slope.shape == scores.shape and len(ways) > 1 else slope.expand_as(scores).clone()
             none = RowFacts(scores.new_zeros(len(scores), 1), ())
             return [(self.loss.costs(scores, targets, none), slope)]
         parts = []

@@ -42,5 +42,5 @@ class SigLIP:
     ) -> Float[Tensor, "r c"]:
         """The loss of each pair. A row sums them up, as the paper divides by the number of rows alone."""
         if targets is None:
-            return -F.logsigmoid(-scores)
+            return F.softplus(scores)  # the same, in fewer passes over the memory
         return F.binary_cross_entropy_with_logits(scores, targets.clamp(0, 1), reduction="none")
