@@ -26,6 +26,9 @@ from dovetail.training.watch import TrainingStopped
         (["--resume", "--out", "x"], ["--resume=true", "--out", "x"]),
         (["--resume", "false"], ["--resume=false"]),
         (["--stream=true", "--steps", "3"], ["--stream=true", "--steps", "3"]),
+        (["--micro-batch", "64", "--out", "my-run"], ["--micro_batch", "64", "--out", "my-run"]),
+        (["--settings.learning-rate=1e-3"], ["--settings.learning_rate=1e-3"]),
+        (["--captions-per-image=2", "--data", "my-data.csv"], ["--captions_per_image=2", '--data=["my-data.csv"]']),
         (["--data", "shards/{000..009}.tar::more/*.tar"], ['--data=["shards/{000..009}.tar::more/*.tar"]']),
     ],
 )

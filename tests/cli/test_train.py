@@ -52,6 +52,14 @@ def test_the_log_speaks_of_steps_speed_and_validation(trained: Path) -> None:
     assert len(recalls) == 6 and seen[0]["val/mean_recall"] == pytest.approx(sum(recalls) / 6)  # in percent
 
 
+def test_a_cache_of_pictures_that_need_no_shrinking_changes_nothing(trained: Path, tmp_path: Path) -> None:
+    again, cache = tmp_path / "again", str(tmp_path / "cache")
+    main(["train", "--config", str(trained / "run" / "config.yaml"), "--out", str(again), "--cache", cache])
+    assert runs.losses(again) == runs.losses(trained / "run")
+    assert yaml.safe_load((again / "config.yaml").read_text())["cache"] == cache
+    assert len(list((tmp_path / "cache").rglob("*.pictures"))) == 1
+
+
 def test_the_configuration_repeats_the_run(trained: Path, tmp_path: Path) -> None:
     run = trained / "run"
     main(["train", "--config", str(run / "config.yaml"), "--out", str(tmp_path / "again")])
@@ -94,6 +102,29 @@ def test_a_stream_is_trained_on_shard_by_shard(tmp_path: Path) -> None:
     options = [*runs.SMALL, "--steps", "3", "--workers", "0", "--settings.log_every", "1"]
     main(["train", "--data", str(data), "--stream", "--out", str(tmp_path / "run"), *options])
     assert len(runs.losses(tmp_path / "run")) == 3
+
+
+def test_the_towers_see_as_many_images_as_they_are_given(tmp_path: Path) -> None:
+    """Either spelling of the option gives the run that the whole batch gives, but for rounding."""
+    data = runs.photos(tmp_path, "a", 24)
+    options = [
+        *runs.SMALL,
+        "--steps",
+        "3",
+        "--workers",
+        "0",
+        "--settings.log_every",
+        "1",
+        "--settings.precision",
+        "fp32",
+    ]
+    for name, more in {"whole": [], "dashes": ["--micro-batch", "5"], "config": ["--micro_batch", "5"]}.items():
+        main(["train", "--data", str(data), "--out", str(tmp_path / name), *options, *more])
+    whole, dashes = ([loss for _, loss in runs.losses(tmp_path / name)] for name in ("whole", "dashes"))
+    assert dashes == pytest.approx(whole, rel=1e-4) and runs.losses(tmp_path / "config") == runs.losses(
+        tmp_path / "dashes"
+    )
+    assert yaml.safe_load((tmp_path / "dashes" / "config.yaml").read_text())["settings"]["micro_batch"] == 5
 
 
 def test_values_become_plain() -> None:

@@ -60,6 +60,18 @@ def test_padding_is_nothing(make: Make) -> None:
 
 
 @ENCODERS
+def test_a_text_tower_reads_no_text_at_all(make: Make) -> None:
+    """As it must for a piece of a batch whose images have no caption."""
+    encoder = _eval(make)
+    if not reads_text(encoder):
+        return
+    found = encoder(_part(inputs(encoder, 2), torch.tensor([], dtype=torch.int64)))
+    assert found.pooled.shape == (0, encoder.width) and found.tokens.shape == (0, 12, encoder.token_width)
+    found.pooled.sum().backward()
+    assert all(p.grad is not None for p in encoder.parameters() if p.requires_grad)
+
+
+@ENCODERS
 def test_items_know_nothing_of_one_another(make: Make) -> None:
     encoder = _eval(make)
     x = inputs(encoder, 3)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dovetail.data.images import SMALLEST, ImageProblem, decode
+from dovetail.data.images import SMALLEST, ImageProblem, as_bytes, decode
 
 
 def picture(width: int = 40, height: int = 24) -> Image.Image:
@@ -247,3 +247,13 @@ def test_reduced_decode_keeps_enough_pixels(at_least: int, size: tuple[int, int]
 def test_problems_travel_between_processes() -> None:
     problem = pickle.loads(pickle.dumps(ImageProblem("image too small", "1 x 1 pixels", "a.png")))
     assert (problem.cause, str(problem)) == ("image too small", "a.png: image too small: 1 x 1 pixels")
+
+
+@pytest.mark.parametrize("size", [(5, 4), (333, 211), (2600, 1900)])  # the last lies in several of Pillow's blocks
+def test_the_bytes_of_a_picture_are_its_pixels(size: tuple[int, int]) -> None:
+    image = picture(*size)
+    wanted = np.array(image)
+    held = as_bytes(image)
+    assert held.shape == (size[1], size[0], 3 if size[0] > 2000 else 4)
+    del image  # the bytes keep what they lie in
+    assert np.array_equal(held[..., :3].numpy(), wanted)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from dovetail.contracts import Batch, Captions, Tokens
 from dovetail.data.collate import Collate, Draw, Loaded
-from dovetail.data.loading import LoadingError, default_workers, loader
+from dovetail.data.loading import LARGE, LoadingError, default_workers, loader
 from dovetail.data.preprocessing import Preprocessing
 from dovetail.data.records import Caption, DataError, Problems, Record
 from dovetail.data.stream import Plan, in_order
@@ -274,3 +274,26 @@ def test_throughput_is_printed(photos: Photos) -> None:
 def test_batches_are_pinned_where_there_is_a_gpu(photos: Photos, workers: int) -> None:
     for one in some(photos, workers, 3):
         assert one.batch is not None and one.batch.images.is_pinned() and one.batch.captions.tokens.ids.is_pinned()
+
+
+class Sends:
+    """Batches with a tensor just below and one at the size from which shared memory is used."""
+
+    def __call__(self, draws: Sequence[Draw]) -> Loaded:
+        number = draws[0].record.id
+        texts = torch.full((1, LARGE // 8 - 1), number)
+        tokens = Tokens(texts, texts > 0)
+        pixels = torch.full((1, 3, 1, -(-LARGE // 3)), number, dtype=torch.uint8)
+        owner = torch.zeros(1, dtype=torch.int64)
+        return Loaded(Batch(pixels, Captions(tokens, owner, owner), owner + number, ("a",)), (("cause", "b"),))
+
+
+def test_small_and_large_tensors_arrive_as_they_were_sent(photos: Photos) -> None:
+    batches = [[Draw(photos[i])] for i in range(5)]
+    for draws, got in zip(batches, loader(batches, Sends(), workers=2), strict=True):
+        sent = Sends()(draws)
+        assert equal(got, sent) and got.skipped == sent.skipped
+        assert got.batch is not None and sent.batch is not None
+        assert got.batch.images.is_shared() and not got.batch.captions.tokens.ids.is_shared()
+        assert torch.equal(got.batch.captions.tokens.mask, sent.batch.captions.tokens.mask)
+        got.batch.ids.add_(1)  # what arrives may be written to

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dovetail.nn.transformer import Layout, Transformer, flat_positions, mean_pool
+from dovetail.nn.transformer import ACTIVATIONS, Layout, Transformer, activation_named, flat_positions, mean_pool
 
 WIDTH, DEPTH, HEADS = 16, 3, 4
 
@@ -74,6 +74,31 @@ def _reference(ours: Transformer) -> nn.TransformerEncoder:
         state[name.replace("blocks.", "layers.")] = value
     theirs.load_state_dict(state)
     return theirs
+
+
+def test_causal_equals_torch() -> None:
+    ours, mask = _ours(), torch.arange(5) < torch.tensor([3, 1, 5])[:, None]
+    x = torch.randn(3, 5, WIDTH, dtype=torch.float64)
+    layout = Layout.of(mask, causal=True)
+    later = nn.Transformer.generate_square_subsequent_mask(5, dtype=torch.float64)
+    expected = _reference(ours)(x, mask=later, is_causal=True)[mask]  # what comes after a token, padding too, is unseen
+    torch.testing.assert_close(ours(layout.pack(x), layout), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_blocks_are_made_of_what_they_are_told(name: str) -> None:
+    ours = Transformer(WIDTH, DEPTH, HEADS, mlp_ratio=1.5, activation=activation_named(name), eps=0.25).double()
+    block, x = ours.blocks[1], torch.randn(4, WIDTH, dtype=torch.float64)
+    assert block.up.out_features == 24
+    centred = x - x.mean(1, keepdim=True)
+    torch.testing.assert_close(block.norm_mlp(x), centred / (x.var(1, correction=0, keepdim=True) + 0.25).sqrt())
+    y = torch.linspace(-3, 3, 13, dtype=torch.float64)
+    expected = {
+        "gelu": 0.5 * y * (1 + torch.erf(y / 2**0.5)),
+        "gelu_tanh": 0.5 * y * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (y + 0.044715 * y**3))),
+        "quick_gelu": y / (1 + torch.exp(-1.702 * y)),
+    }
+    torch.testing.assert_close(block.activation(y), expected[name])
 
 
 def _ours() -> Transformer:

@@ -33,6 +33,22 @@ def test_equals_torch_in_value_and_gradient(mask: Tensor | None) -> None:
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("mask", [None, _mask()], ids=["all", "masked"])
+def test_causal_attention_equals_torch_in_value_and_gradient(mask: Tensor | None) -> None:
+    ours = _qkv(n=5)
+    theirs = [x.detach().clone().requires_grad_() for x in ours]
+    seen = torch.tensor([[j <= i for j in range(5)] for i in range(5)])
+    seen = seen if mask is None else seen & mask[:, None, None, :]
+    found = attend(*ours, mask, causal=True)
+    expected = F.scaled_dot_product_attention(*theirs, attn_mask=seen)
+    weights = torch.randn_like(expected)
+    (found * weights).sum().backward()
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-10, atol=1e-10)
+
+
 def test_equals_its_definition() -> None:
     q, k, v = (x.detach() for x in _qkv())
     found = attend(q, k, v, _mask())
@@ -68,8 +84,9 @@ def test_half_precision_and_large_scores_stay_finite() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("causal", [False, True], ids=["both ways", "causal"])
 @pytest.mark.parametrize("mask", [None, _mask()], ids=["all", "masked"])
-def test_a_gpu_gives_what_the_processor_gives(mask: Tensor | None) -> None:
-    q, k, v = (x.detach().float() for x in _qkv())
-    found = attend(q.cuda(), k.cuda(), v.cuda(), None if mask is None else mask.cuda())
-    torch.testing.assert_close(found.cpu(), attend(q, k, v, mask), rtol=1e-3, atol=1e-4)
+def test_a_gpu_gives_what_the_processor_gives(mask: Tensor | None, causal: bool) -> None:
+    q, k, v = (x.detach().float() for x in _qkv(n=5))
+    found = attend(q.cuda(), k.cuda(), v.cuda(), None if mask is None else mask.cuda(), causal)
+    torch.testing.assert_close(found.cpu(), attend(q, k, v, mask, causal), rtol=1e-3, atol=1e-4)

@@ -1,14 +1,11 @@
 """The engine itself, with a loss and similarities made for the test: what it computes and what it keeps in memory."""
 
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from dovetail.contracts import Features, RowFacts
-from dovetail.ops import tiles, walk
 from dovetail.ops.contrast import contrast, row_losses
 from dovetail.ops.sides import Side
 from tests.processes import run
@@ -53,7 +50,7 @@ class BestTokens:
         return best.sum(2) / rows.mask.sum(1)[:, None]
 
 
-def _side(ids: list[int], weights: list[float], n: int, dtype: torch.dtype = torch.float64) -> Side:
+def side(ids: list[int], weights: list[float], n: int, dtype: torch.dtype = torch.float64) -> Side:
     b = len(ids)
     mask = torch.arange(n)[None, :] <= torch.arange(b)[:, None] % n
     features = Features(torch.randn(b, 3, dtype=dtype), torch.randn(b, n, 3, dtype=dtype), mask)
@@ -62,7 +59,7 @@ def _side(ids: list[int], weights: list[float], n: int, dtype: torch.dtype = tor
 
 def _pair() -> tuple[Side, Side]:
     torch.manual_seed(1)
-    return _side([5, 6, 5], [1.0, 0.5, 0.0], 2), _side([5, 5, 6, -1], [1.0, 2.0, 1.0, 0.0], 3)
+    return side([5, 6, 5], [1.0, 0.5, 0.0], 2), side([5, 5, 6, -1], [1.0, 2.0, 1.0, 0.0], 3)
 
 
 def test_equals_its_definition() -> None:
@@ -119,7 +116,7 @@ def test_token_similarities_over_processes_with_texts_of_different_lengths() -> 
 
 
 def test_half_precision_features_are_compared_in_single_precision() -> None:
-    left, right = (_side(list(range(4)), [1.0] * 4, 2, torch.float32) for _ in range(2))
+    left, right = (side(list(range(4)), [1.0] * 4, 2, torch.float32) for _ in range(2))
     half = [Side(Features(s.features.pooled.bfloat16()), s.ids, s.weights) for s in (left, right)]
     full = [Side(Features(s.features.pooled.float()), s.ids, s.weights) for s in half]
     expected = contrast(*full, Products(), Squares(), torch.tensor(3.0))
@@ -212,57 +209,3 @@ def test_the_gradients_can_be_had_once() -> None:
     value.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="once"):
         value.backward()
-
-
-@pytest.mark.parametrize("loss", [Squares(), LearntMargin()], ids=["pairwise", "by rows"])
-def test_no_more_scores_than_a_tile_are_held(loss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
-
-    class Watched(Products):
-        def scores(self, rows: Features, cols: Features) -> Tensor:
-            sizes.append(len(rows.pooled) * len(cols.pooled))
-            return super().scores(rows, cols)
-
-    monkeypatch.setattr(walk, "KEPT", 0)
-    left, right = (_side(list(range(50)), [1.0] * 50, 2) for _ in range(2))
-    left.features.pooled.requires_grad_()
-    with _Largest() as largest:
-        contrast(left, right, Watched(), loss, torch.tensor(1.0), tile=200).backward()
-    rounds = 1 if loss.pairwise else 2  # the round of the positives sees few tiles of the whole
-    assert max(sizes) <= 200 and rounds * 2500 <= sum(sizes) <= rounds * 2500 + 2500 / 2
-    assert largest.numbers <= 200, "nothing as large as the matrix was made"
-
-
-def test_a_small_matrix_is_made_once() -> None:
-    sizes: list[int] = []
-
-    class Watched(Products):
-        def scores(self, rows: Features, cols: Features) -> Tensor:
-            sizes.append(len(rows.pooled) * len(cols.pooled))
-            return super().scores(rows, cols)
-
-    left, right = (_side(list(range(50)), [1.0] * 50, 2) for _ in range(2))
-    left.features.pooled.requires_grad_()
-    contrast(left, right, Watched(), LearntMargin(), torch.tensor(1.0), tile=200).backward()
-    assert sum(sizes) == 2500
-
-
-class _Largest(TorchDispatchMode):
-    """The most numbers of any tensor that torch makes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.numbers = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = function(*args, **(kwargs or {}))
-        made = found if isinstance(found, tuple | list) else (found,)
-        self.numbers = max([self.numbers, *(x.numel() for x in made if isinstance(x, Tensor))])
-        return found
-
-
-def test_tiles_are_even_and_cover_the_matrix() -> None:
-    for n, m, most in ((1, 1, 1), (1025, 1025, 1 << 20), (3, 1000, 64), (1000, 3, 64), (0, 5, 9), (7, 7, 1 << 20)):
-        height, width = tiles.shape(n, m, most)
-        assert height >= 1 and width >= 1 and height * width <= most
-        assert -(-n // height) * -(-m // width) * most <= 4 * max(most, n * m), "hardly more tiles than need be"

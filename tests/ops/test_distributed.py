@@ -6,7 +6,16 @@ import torch
 from torch import Tensor
 
 from dovetail.contracts import Features
-from dovetail.ops.distributed import gather, gather_features, mean_over_processes, sum_over_processes, world_size
+from dovetail.ops.distributed import (
+    gather,
+    gather_features,
+    gather_objects,
+    mean_over_processes,
+    sum_over_processes,
+    this_process,
+    wait_for_all,
+    world_size,
+)
 from tests.processes import run
 
 ROWS = (2, 0, 3)  # of each process
@@ -44,6 +53,7 @@ def _joined(rank: int) -> dict[str, Any]:
         "without tokens": gather_features(_features(rank), tokens=False).tokens,
         "mean": mean_over_processes(torch.tensor(float(rank), requires_grad=True)),
         "sum": sum_over_processes(torch.tensor([1.0, rank])),
+        "told": gather_objects({"number": this_process()}),
     }
 
 
@@ -60,6 +70,7 @@ def test_three_processes_see_the_same_whole() -> None:
         assert f["grid"] == (1, 2) and f["without tokens"] is None
         assert f["mean"] == 1.0 and not f["mean"].requires_grad
         assert f["sum"].tolist() == [3.0, 3.0]
+        assert f["told"] == [{"number": 0}, {"number": 1}, {"number": 2}]
 
 
 def test_tokens_of_different_lengths_are_padded_to_the_longest() -> None:
@@ -72,6 +83,7 @@ def test_tokens_of_different_lengths_are_padded_to_the_longest() -> None:
 
 def test_one_process_needs_no_gather() -> None:
     x, f = torch.randn(2, 3, requires_grad=True), _features(0)
-    assert world_size() == 1
+    wait_for_all()
+    assert world_size() == 1 and this_process() == 0 and gather_objects(x) == [x]
     assert gather(x) is x and gather_features(f, tokens=True) is f
     assert torch.equal(sum_over_processes(x), x) and not mean_over_processes(x).requires_grad

@@ -37,7 +37,9 @@ def test_matrices_decay_and_nothing_else() -> None:
     model.image.requires_grad_(False)
     groups = adamw(model, Settings(learning_rate=1e-3, weight_decay=0.3)).param_groups
     names = {id(p): name for name, p in model.named_parameters()}
-    decay = {g["weight_decay"]: {names[id(p)] for p in g["params"]} for g in groups}
+    decay: dict[float, set[str]] = {0.3: set(), 0.0: set()}
+    for group in groups:
+        decay[group["weight_decay"]] |= {names[id(p)] for p in group["params"]}
     trained = {name for name, p in model.named_parameters() if not name.startswith("image.")}
     assert decay[0.3] | decay[0.0] == trained
     assert decay[0.3] == {name for name in trained if model.get_parameter(name).ndim >= 2}

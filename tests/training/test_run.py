@@ -10,9 +10,19 @@ import yaml
 
 from dovetail.data.records import DataError
 from dovetail.models.sizes import PLANS
-from dovetail.training.run import Recipe, begin_folder, budget, check_folder, count_parameters, device, has_gpu
+from dovetail.training.run import (
+    Recipe,
+    _captions,
+    begin_folder,
+    budget,
+    check_folder,
+    count_parameters,
+    device,
+    has_gpu,
+)
 from dovetail.training.settings import Minutes, Settings, Steps
 from tests import runs
+from tests.training.test_assemble import surveyed
 
 CONFIG: dict[str, Any] = {"data": ["a.csv"], "steps": 3, "workers": 2, "settings": {"ema": 0.5}}
 
@@ -42,6 +52,7 @@ def test_what_is_said_stands() -> None:
         (Recipe(batch=0), "--batch 0"),
         (Recipe(captions_per_image=0), "--captions_per_image 0"),
         (Recipe(settings=Settings(accumulate=0)), "--settings.accumulate 0"),
+        (Recipe(settings=Settings(micro_batch=0)), "--micro-batch 0: give a number above 0"),
         (Recipe(batch=4, settings=Settings(accumulate=8)), "a batch of 4 cannot be divided into 8 micro-steps"),
     ],
 )
@@ -80,6 +91,7 @@ def test_a_run_is_continued_only_when_asked(tmp_path: Path) -> None:
         check_folder(tmp_path, CONFIG, resume=False)
     check_folder(tmp_path, CONFIG, resume=True)
     check_folder(tmp_path, {**CONFIG, "workers": 0}, resume=True)  # changes nothing about the run
+    check_folder(tmp_path, {**CONFIG, "settings": {"ema": 0.5, "micro_batch": 8}}, resume=True)  # a smaller card
 
 
 def test_a_run_is_not_continued_with_other_options(tmp_path: Path) -> None:
@@ -95,6 +107,21 @@ def test_something_else_is_left_alone(tmp_path: Path, resume: bool) -> None:
         with pytest.raises(DataError, match="is not a run of Dovetail; choose another --out, nothing was changed"):
             check_folder(path, CONFIG, resume)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_negative_captions_count_only_where_they_are_seen(tmp_path: Path) -> None:
+    """Two images with two true captions each, and three false ones."""
+    rows = [
+        {"caption": ["a", "b"], "negatives": ["c", "d", "e"]},
+        {"caption": ["f", "g"], "negatives": ["h", "i", "j"]},
+    ]
+    found = surveyed(tmp_path, *rows)
+    assert (found.captions, found.negatives) == (10, 6)
+    assert _captions(Recipe(), found, negatives=False) == 2
+    assert _captions(Recipe(), found, negatives=True) == 5
+    one = Recipe(captions_per_image=1)
+    assert _captions(one, found, negatives=False) == 1
+    assert _captions(one, found, negatives=True) == 2, "at most one of either sort"
 
 
 def test_parameters_are_counted() -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from dovetail.data.loading import default_workers
 from dovetail.data.records import DataError, Problems
 from dovetail.data.sources import Columns, Table, open_source
 from dovetail.evaluation.embed import embed as write_embeddings
 from dovetail.models.pretrained import load, read_json, write_json
-from dovetail.training.run import device
+from dovetail.ops.distributed import gather_objects, wait_for_all
+from dovetail.training.processes import is_main, meet, on_this_machine
 
 
 def embed(
@@ -21,7 +23,8 @@ def embed(
 ) -> None:
     """Write the embeddings of all images and captions of some data as numpy files.
 
-    A killed run continues where it was when the same command is given again.
+    A killed run continues where it was when the same command is given again. Under torchrun the processes share the
+    work; the folder is that of one.
 
     Args:
         run: a run's folder.
@@ -30,8 +33,11 @@ def embed(
         columns: which columns of a table hold what; guessed by name otherwise.
         workers: processes that decode images; by default as many as there are cores.
     """
-    model, source, console = load(run, device()), open_source(data, columns), Console(stderr=True)
-    claim(out, run, data)
+    model, source, console = load(run, meet()), open_source(data, columns), Console(stderr=True, quiet=not is_main())
+    if is_main():
+        claim(out, run, data)
+    wait_for_all()
+    workers = default_workers(on_this_machine()) if workers is None else workers
     total = len(source) if isinstance(source, Table) else None
     columns_shown = (TextColumn("embed"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     done, skipped = 0, Problems()
@@ -40,6 +46,8 @@ def embed(
         for done, found in write_embeddings(model, source, out, workers):
             progress.update(line, completed=done)
             skipped = found
+    for theirs in gather_objects(skipped)[1:]:  # which waits until all are done
+        skipped.merge(theirs)
     skipped.merge(source.problems)
     for told in skipped.lines():
         console.print(f"[yellow]skipped[/] {told}")

@@ -49,7 +49,7 @@ def _arguments(given: Sequence[str], chosen: str) -> list[str]:
 def spelled_out(arguments: Sequence[str], function: Callable[..., Any]) -> list[str]:
     """`--data a b` as `--data=["a", "b"]` for options that take several values, and `--resume` as `--resume=true`.
 
-    What is given without a name comes first.
+    What is given without a name comes first. `--micro-batch` is `--micro_batch`: no option's name has a dash.
     """
     hints = typing.get_type_hints(function)
     out: list[str] = []
@@ -60,7 +60,8 @@ def spelled_out(arguments: Sequence[str], function: Callable[..., Any]) -> list[
             placed.append(rest.pop(0))
             continue
         name, equals, value = rest.pop(0).partition("=")
-        hint = hints.get(name.removeprefix("--").replace("-", "_")) if name.startswith("--") else None
+        name = "--" + name[2:].replace("-", "_") if name.startswith("--") else name
+        hint = hints.get(name.removeprefix("--")) if name.startswith("--") else None
         if equals or not (hint is bool or _is_list(hint)):
             out.append(name + equals + (json.dumps([value]) if _is_list(hint) and value[:1] != "[" else value))
             if not equals and rest and not rest[0].startswith("--"):

@@ -1,6 +1,6 @@
 """Train a model on captioned images, evaluate it and write a report."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from dovetail.data.sources import Columns, Source, Stream, Table, open_source, s
 from dovetail.data.survey import Survey, need_captions, survey
 from dovetail.evaluation.adapter import Embedder
 from dovetail.evaluation.benchmarks import RetrievalBenchmark
+from dovetail.evaluation.divided import Divided
 from dovetail.evaluation.result import Results
 from dovetail.evaluation.validation import validation
 from dovetail.models.sizes import Size
-from dovetail.training.loop import is_main
+from dovetail.training.processes import is_main
 from dovetail.training.run import Recipe, fit, has_gpu
 from dovetail.training.settings import Settings
 
@@ -40,9 +41,11 @@ def train(
     epochs: float | None = None,
     minutes: float | None = None,
     batch: int | None = None,
+    micro_batch: int | None = None,
     settings: Settings = Settings(),  # noqa: B008 (frozen)
     seed: int = 0,
     workers: int | None = None,
+    cache: Path | None = None,
     resume: bool = False,
 ) -> None:
     """Train a model on captioned images, evaluate it and write a report.
@@ -66,9 +69,13 @@ def train(
         epochs: passes over the data to make (30, when none of steps, epochs and minutes is given).
         minutes: minutes to train, evaluation during training included.
         batch: images a step, over all processes.
+        micro_batch: images a process holds in the towers at once, for large batches on little memory; the gradients
+            stay those of the whole batch. By default all.
         settings: of the optimisation.
         seed: of weights, order and augmentation.
         workers: processes that decode images; by default as many as there are cores.
+        cache: resized pictures are kept in this folder as bytes, and training views are crops of those: faster where
+            data is seen many times, see docs/data.md for what it changes. For tables, not for streams.
         resume: continue the run in `out`.
     """
     console = Console(stderr=True, quiet=not is_main())
@@ -78,6 +85,8 @@ def train(
     need_captions(surveyed)
     tell(surveyed, console)
     held_out = [_held_out(spec, columns) for spec in val or []]
+    if micro_batch is not None:
+        settings = replace(settings, micro_batch=micro_batch)
     recipe = Recipe(
         objective, size, image, text, tokenizer, captions_per_image, augment, steps, epochs, minutes, batch, settings
     ).resolved(surveyed.items, has_gpu())
@@ -89,13 +98,15 @@ def train(
         "weights": weights,
         "stream": stream,
     }
-    config |= plain(asdict(recipe)) | {"seed": seed, "workers": workers}
-    run = fit(sources, surveyed, out, recipe, config, seed, weights, workers, validation(held_out), resume, console)
+    config |= plain(asdict(recipe)) | {"seed": seed, "workers": workers, "cache": plain(cache)}
+    check = validation(held_out)
+    run = fit(sources, surveyed, out, recipe, config, seed, weights, workers, check, resume, console, cache)
+    model = Divided(Embedder(run.model))
+    results = Results(
+        tuple(RetrievalBenchmark(s, f"retrieval on {s.name}")(model) for s in held_out), {"run": str(out)}
+    )
     if not is_main():
         return
-    results = Results(
-        tuple(RetrievalBenchmark(s, f"retrieval on {s.name}")(Embedder(run.model)) for s in held_out), {"run": str(out)}
-    )
     results.write(out / "metrics.json")
     write_run_report(run, recipe, config, surveyed, results)
     if held_out:

@@ -1,14 +1,16 @@
 """From drawn records to the batch that a model is trained or evaluated on."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import UInt8
 from torch import Tensor
+from torch.utils.data import get_worker_info
 
 from dovetail.contracts import Batch, Captions, Kind, Regions
-from dovetail.data.images import ImageProblem, decode
+from dovetail.data.images import ImageProblem, as_bytes, decode
 from dovetail.data.preprocessing import Preprocessing, View
 from dovetail.data.records import Caption, Record
 from dovetail.data.text import Tokenizer
@@ -30,10 +32,13 @@ class Loaded:
     skipped: tuple[tuple[str, str], ...] = ()
 
 
+Pictures = Callable[[Record], UInt8[Tensor, "height width c"]]
+"""The bytes of a record's picture for training, as `images.as_bytes` gives them. Raises ImageProblem."""
+
+
 @dataclass(frozen=True)
 class _Item:
     record: Record
-    pixels: Tensor
     view: View
     captions: Sequence[Caption]
 
@@ -45,34 +50,50 @@ class Collate:
     captions_per_image: with a seed, at most that many true captions of an image and as many of its negatives are drawn;
     None takes all. negatives: whether captions of kind NEGATIVE come into the batch at all. Boxes follow the crop and
     the mirroring of their image; those cropped away are left out.
+    pictures: where training views are taken from; None decodes the record's image. Evaluation always decodes it.
     """
 
     preprocessing: Preprocessing
     tokenizer: Tokenizer
     captions_per_image: int | None = None
     negatives: bool = True
+    pictures: Pictures | None = None
 
     def __call__(self, draws: Sequence[Draw]) -> Loaded:
         """One batch, in the order of the draws. An image that cannot be used is reported, never raised."""
-        items, skipped = [], []
+        size = self.preprocessing.size
+        items: list[_Item] = []
+        skipped: list[tuple[str, str]] = []
+        images = torch.empty(len(draws), 3, size, size, dtype=torch.uint8)
+        if get_worker_info() is not None:
+            images.share_memory_()  # while it is empty: handing it over then copies nothing
         for draw in draws:
             try:
-                items.append(self._item(draw))
+                items.append(self._item(draw, images[len(items)]))
             except ImageProblem as problem:
                 skipped.append((problem.cause, draw.record.name))
-        return Loaded(self._batch(items) if items else None, tuple(skipped))
+        return Loaded(self._batch(items, images[: len(items)]) if items else None, tuple(skipped))
 
-    def _item(self, draw: Draw) -> _Item:
+    def _item(self, draw: Draw, out: Tensor) -> _Item:
+        """One draw, its pixels written to `out`."""
         record, how = draw.record, self.preprocessing
         if draw.seed is None:
             image = decode(record.image)
             view, captions = how.whole(*image.size), self._wanted(record.captions)
+            out.copy_(how.render(image, view))
         else:
             rng = random.Random(draw.seed)
             captions = self._sample(self._wanted(record.captions), rng)  # first, so that it depends on the seed alone
-            image = decode(record.image, at_least=how.at_least)
-            view = how.part(*image.size, rng)
-        return _Item(record, how.render(image, view), view, captions)
+            pixels = self._pixels(record)
+            height, width = pixels.shape[:2]
+            view = how.part(width, height, rng)
+            how.cut(pixels, view, out)
+        return _Item(record, view, captions)
+
+    def _pixels(self, record: Record) -> Tensor:
+        if self.pictures is not None:
+            return self.pictures(record)
+        return as_bytes(decode(record.image, at_least=self.preprocessing.at_least))
 
     def _wanted(self, captions: tuple[Caption, ...]) -> tuple[Caption, ...]:
         return captions if self.negatives else tuple(c for c in captions if c.kind != Kind.NEGATIVE)
@@ -83,10 +104,10 @@ class Collate:
         n = len(captions) if self.captions_per_image is None else self.captions_per_image
         return *_some(true, n, rng), *_some(false, n, rng)
 
-    def _batch(self, items: Sequence[_Item]) -> Batch:
+    def _batch(self, items: Sequence[_Item], images: Tensor) -> Batch:
         captions = [(i, c) for i, item in enumerate(items) for c in item.captions]
         return Batch(
-            images=torch.stack([item.pixels for item in items]),
+            images=images,
             captions=Captions(
                 tokens=self.tokenizer([c.text for _, c in captions]),
                 owner=torch.tensor([i for i, _ in captions], dtype=torch.int64),

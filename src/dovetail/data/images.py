@@ -9,6 +9,9 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import torch
+from jaxtyping import UInt8
 from PIL import Image, JpegImagePlugin
 from torch import Tensor
 
@@ -81,6 +84,19 @@ def decode(image: ImageLike | str | Tensor, at_least: int | None = None, largest
         raise ImageProblem("missing image", "there is no such file; check the path and the folder", name) from error
     except OSError as error:
         raise ImageProblem("unreadable image", str(error), name) from error
+
+
+def as_bytes(image: Image.Image) -> UInt8[Tensor, "height width c"]:
+    """The bytes of an RGB picture, three or four a pixel, of which the first three count. Not to be written to.
+
+    They stay where they lie in Pillow's memory, which holds four a pixel; those of a picture that lies there in several
+    blocks (above 16 MB) are copied.
+    """
+    try:
+        held = torch.from_dlpack(pyarrow.array(image).values)
+    except (ValueError, pyarrow.ArrowInvalid):
+        return torch.from_numpy(np.array(image))
+    return held.view(image.height, image.width, 4)
 
 
 def _from_file(file: BufferedReader | BytesIO, at_least: int | None, largest: int) -> Image.Image:

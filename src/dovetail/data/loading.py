@@ -10,20 +10,26 @@ thread pool or a GPU context used in the child; the workers run single-threaded 
 
 import gc
 import os
+import pickle
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from dovetail.data.collate import Draw, Loaded
 from dovetail.data.records import DataError
 
 Collating = Callable[[Sequence[Draw]], Loaded]
+
+LARGE = 1 << 18
+"""Bytes from which on a tensor goes from a worker to the main process through shared memory."""
 
 
 class LoadingError(RuntimeError):
@@ -55,9 +61,10 @@ def loader(batches: Iterable[Sequence[Draw]], collate: Collating, workers: int |
         warnings.filterwarnings("ignore", message=".*use of fork.*", category=DeprecationWarning)
         parcels = iter(loading)
     try:
-        for parcel in parcels:
+        for parcel in map(_opened, parcels):
             if parcel.error is not None:
                 raise parcel.error
+            assert parcel.loaded is not None
             yield parcel.loaded
         if asked.error is not None:
             raise asked.error
@@ -69,9 +76,13 @@ def loader(batches: Iterable[Sequence[Draw]], collate: Collating, workers: int |
 def default_workers(processes: int = 1) -> int:
     """How many workers each of `processes` training processes on this machine should have: a share of all cores when
     a GPU trains, and of half of them when they train as well; 1 at least, 16 at most."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    free = cores if torch.cuda.is_available() else cores // 2
+    free = cores() if torch.cuda.is_available() else cores() // 2
     return min(max(1, free // processes), 16)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 class _UntilError:
@@ -101,17 +112,71 @@ class _Parcel:
         return replace(self, loaded=replace(self.loaded, batch=self.loaded.batch.pin_memory()))
 
 
-class _Collated(Dataset[_Parcel]):
+@dataclass(frozen=True)
+class _Sealed:
+    """A parcel on its way: large tensors as they are, in shared memory; the rest, small tensors included, as bytes.
+
+    Each tensor in shared memory costs both processes a file, a connection and a mapping.
+    """
+
+    content: bytes
+    large: tuple[Tensor, ...]
+
+    def pin_memory(self) -> _Parcel:
+        return _opened(self).pin_memory()
+
+
+class _Seal(pickle.Pickler):
+    """Puts large tensors aside, in the order in which they come."""
+
+    def __init__(self, file: BytesIO) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self.large: list[Tensor] = []
+
+    def persistent_id(self, held: Any) -> Any:
+        if not isinstance(held, Tensor):
+            return None
+        if held.nbytes < LARGE:
+            return held.numpy()
+        self.large.append(held)
+        return len(self.large) - 1
+
+
+class _Unseal(pickle.Unpickler):
+    def __init__(self, sealed: _Sealed) -> None:
+        super().__init__(BytesIO(sealed.content))
+        self._large = sealed.large
+
+    def persistent_load(self, pid: Any) -> Tensor:
+        return self._large[pid] if isinstance(pid, int) else torch.from_numpy(pid)
+
+
+def _sealed(parcel: _Parcel) -> _Sealed:
+    file = BytesIO()
+    seal = _Seal(file)
+    seal.dump(parcel)
+    return _Sealed(file.getvalue(), tuple(seal.large))
+
+
+def _opened(parcel: _Parcel | _Sealed) -> _Parcel:
+    if isinstance(parcel, _Parcel):
+        return parcel
+    held: _Parcel = _Unseal(parcel).load()
+    return held
+
+
+class _Collated(Dataset[_Parcel | _Sealed]):
     """The data set whose "indices" are lists of draws."""
 
     def __init__(self, collate: Collating) -> None:
         self._collate = collate
 
-    def __getitem__(self, draws: Any) -> _Parcel:
+    def __getitem__(self, draws: Any) -> _Parcel | _Sealed:
         try:
-            return _Parcel(self._collate(draws))
+            parcel = _Parcel(self._collate(draws))
         except Exception as error:
-            return _Parcel(None, self._explained(error, draws))
+            parcel = _Parcel(None, self._explained(error, draws))
+        return parcel if get_worker_info() is None else _sealed(parcel)
 
     def _explained(self, error: Exception, draws: Sequence[Draw]) -> Exception:
         name = self._culprit(draws)

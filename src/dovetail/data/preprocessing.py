@@ -11,7 +11,9 @@ import torch
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageEnhance
 from torch import Tensor
+from torch.nn import functional as F
 
+from dovetail.data.images import as_bytes
 from dovetail.data.records import DataError
 
 Box = tuple[float, float, float, float]
@@ -113,19 +115,20 @@ class Preprocessing:
         return _FITS[self.resize].whole(width, height, self.size)
 
     def part(self, width: int, height: int, rng: random.Random) -> View:
-        """A random view for training. Draws the same number of random numbers whatever the picture."""
+        """A random view for training, of whole pixels. Draws the same number of random numbers whatever the picture."""
         fit = _FITS[self.resize]
         area = width * height * rng.uniform(*self.crop)
         ratio = fit.aspect(width, height) * math.exp(rng.uniform(*map(math.log, self.aspect)))
-        w, h = min(float(width), math.sqrt(area * ratio)), min(float(height), math.sqrt(area / ratio))
-        left, top = rng.random() * (width - w), rng.random() * (height - h)
-        box = (left / width, top / height, min((left + w) / width, 1.0), min((top + h) / height, 1.0))
+        w = min(width, max(1, round(math.sqrt(area * ratio))))
+        h = min(height, max(1, round(math.sqrt(area / ratio))))
+        left, top = round(rng.random() * (width - w)), round(rng.random() * (height - h))
+        box = (left / width, top / height, (left + w) / width, (top + h) / height)
         flip = rng.random() < self.flip
         brightness, contrast, saturation = (rng.uniform(1 - s, 1 + s) for s in self.jitter)
         return View(box, fit.place(w, h, self.size), flip, (brightness, contrast, saturation))
 
     def render(self, image: Image.Image, view: View) -> UInt8[Tensor, "3 h w"]:
-        """The square of an RGB picture that a view describes."""
+        """The square of an RGB picture that a view describes, as Pillow computes it: for evaluation."""
         left, top, right, bottom = view.place
         x, y, x_end, y_end = (f * s for f, s in zip(view.part, image.size * 2, strict=True))
         square = image.resize((right - left, bottom - top), _HOW[self.interpolation], (x, y, x_end, y_end))
@@ -139,13 +142,35 @@ class Preprocessing:
             square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return torch.from_numpy(np.asarray(square).transpose(2, 0, 1).copy())
 
+    def cut(self, pixels: UInt8[Tensor, "height width c"], view: View, out: UInt8[Tensor, "3 s s"]) -> None:
+        """Writes the square of a picture's bytes (see `images.as_bytes`) that a view of whole pixels describes: for
+        training, several times faster than `render`.
+
+        The resize is the same but for rounding (a grey level, rarely two), and sees nothing beyond the part's edges.
+        """
+        height, width = pixels.shape[:2]
+        x, y, x_end, y_end = (round(f * s) for f, s in zip(view.part, (width, height) * 2, strict=True))
+        left, top, right, bottom = view.place
+        part = pixels[y:y_end, x:x_end].permute(2, 0, 1)[None]
+        scaled = F.interpolate(part, (bottom - top, right - left), mode=self.interpolation, antialias=True)
+        square = scaled[0].permute(1, 2, 0).numpy()[..., :3]
+        if view.colour != (1.0, 1.0, 1.0):
+            square = np.asarray(_coloured(Image.fromarray(np.ascontiguousarray(square)), view.colour))
+        if view.flip:
+            square, left, right = square[:, ::-1], self.size - right, self.size - left
+        if square.shape[:2] != (self.size, self.size):
+            out[:] = torch.tensor([round(255 * m) for m in self.mean], dtype=torch.uint8).view(3, 1, 1)
+        np.copyto(out[:, top:bottom, left:right].numpy(), square.transpose(2, 0, 1))
+
     def evaluate(self, image: Image.Image) -> UInt8[Tensor, "3 h w"]:
         """The square for evaluation; `image` is RGB, as `images.decode` returns it."""
         return self.render(image, self.whole(*image.size))
 
     def augment(self, image: Image.Image, rng: random.Random) -> UInt8[Tensor, "3 h w"]:
         """A random square for training; `image` is RGB, as `images.decode` returns it."""
-        return self.render(image, self.part(*image.size, rng))
+        out = torch.empty(3, self.size, self.size, dtype=torch.uint8)
+        self.cut(as_bytes(image), self.part(*image.size, rng), out)
+        return out
 
     def normalise(
         self, images: UInt8[Tensor, "b 3 h w"], dtype: torch.dtype = torch.float32

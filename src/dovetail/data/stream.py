@@ -64,10 +64,10 @@ class Plan:
 
         Going on from `start` costs nothing with tables; a stream is read again, undecoded, up to that place (whole
         epochs but the first are skipped).
-        Raises ValueError when the batch cannot be divided equally; DataError, while iterating, for an empty stream.
+        Raises DataError when the batch cannot be divided equally and, while iterating, for an empty stream.
         """
         if self.batch % world:
-            raise ValueError(
+            raise DataError(
                 f"a batch of {self.batch} cannot be divided equally among {world} processes;"
                 f" choose a multiple of {world}"
             )

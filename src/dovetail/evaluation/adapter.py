@@ -7,8 +7,8 @@ import torch
 from dovetail.contracts import Features
 from dovetail.data.images import decode
 from dovetail.data.records import ImageLike
-from dovetail.evaluation.matching import joined, take
 from dovetail.models.dual_encoder import DualEncoder
+from dovetail.ops.features import joined, take
 
 BATCH = 64
 

@@ -110,7 +110,8 @@ class ZeroShotBenchmark:
         labelled = _labelled(records_of(self.source, self.limit), self.class_names, problems)
         records, images = encoded(model, labelled, problems)
         names = self.class_names or tuple(sorted({str(record.label) for record in records}))
-        labels = torch.tensor([names.index(str(record.label)) for record in records])
+        number = {name: i for i, name in enumerate(names)}
+        labels = torch.tensor([number[str(record.label)] for record in records])
         classes = class_embeddings(model.encode_text, names, self.templates)
         problems.merge(self.source.problems)
         full = classification(images, classes, labels, names, model.similarity)
@@ -152,10 +153,11 @@ def with_captions(
 
 
 def _labelled(records: Iterator[Record], names: Sequence[str] | None, problems: Problems) -> Iterator[Record]:
+    known = None if names is None else set(names)
     for record in records:
         if record.label is None:
             problems.add("no label", record.name)
-        elif names is not None and record.label not in names:
+        elif known is not None and record.label not in known:
             problems.add("label not among the classes", f"{record.name}: {record.label}")
         else:
             yield record

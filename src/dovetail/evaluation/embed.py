@@ -19,6 +19,7 @@ from dovetail.data.records import DataError, Problems, Record
 from dovetail.data.sources import Stream, Table
 from dovetail.data.stream import in_order
 from dovetail.models.dual_encoder import DualEncoder
+from dovetail.ops.distributed import this_process, world_size
 from dovetail.ops.similarity import normalize
 
 PART = 16_384  # records of a part; a multiple of BATCH
@@ -30,12 +31,13 @@ def embed(
 ) -> Iterator[tuple[int, Problems]]:
     """Writes the parts that are missing; yields (records done, what was skipped so far) after each batch.
 
-    The part's `records` file is written last, so a part with one is whole.
+    The part's `records` file is written last, so a part with one is whole. Of several processes each writes every so
+    manieth part, alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     problems, batches, number, done = Problems(), in_order(source, min(BATCH, part)), 0, 0
     while draws := list(islice(batches, max(1, part // BATCH))):
-        if not _records(folder, number).exists():
+        if number % world_size() == this_process() and not _records(folder, number).exists():
             rows: list[dict[str, object]] = []
             images: list[np.ndarray] = []
             texts: list[np.ndarray] = []

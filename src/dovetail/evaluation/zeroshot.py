@@ -5,6 +5,7 @@ Radford et al., "Learning Transferable Visual Models From Natural Language Super
 A class is the normalised mean of the normalised embeddings of its name in every prompt template (section 3.1.4).
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ def class_embeddings(
     check_templates(templates)
     if not class_names:
         raise DataError("there are no classes to choose from; give at least two names")
-    twice = [name for name in class_names if list(class_names).count(name) > 1]
+    twice = [name for name, count in Counter(class_names).items() if count > 1]
     if twice:
         raise DataError(f"class {twice[0]!r} is given twice; give every class one name of its own")
     texts = [template.replace("{}", name) for name in class_names for template in templates]

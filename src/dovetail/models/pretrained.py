@@ -5,6 +5,7 @@ model.safetensors   config.json   preprocessing.json   tokenizer.json   tokenize
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,18 +83,19 @@ def put(module: torch.nn.Module, tensors: dict[str, torch.Tensor], source: Path)
     """Loads tensors into a module. Raises CheckpointError naming `source` and the tensors that are missing or do not
     fit."""
     own = module.state_dict()
-    missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-    wrong = [
-        f"{k} {tuple(tensors[k].shape)} for {tuple(v.shape)}"
-        for k, v in own.items()
-        if k in tensors and tensors[k].shape != v.shape
-    ]
+    check_fit({k: tuple(v.shape) for k, v in own.items()}, {k: tuple(v.shape) for k, v in tensors.items()}, source)
+    module.load_state_dict(tensors)
+
+
+def check_fit(own: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], source: Path) -> None:
+    """Raises CheckpointError unless names and shapes of the tensors `found` in `source` are those of one's `own`."""
+    missing, extra = sorted(own.keys() - found.keys()), sorted(found.keys() - own.keys())
+    wrong = [f"{k} {found[k]} for {shape}" for k, shape in own.items() if k in found and found[k] != shape]
     for what, names in (("misses", missing), ("has unexpected", extra), ("has the wrong shape for", wrong)):
         if names:
             raise CheckpointError(
                 f"{source} {what} {len(names)} tensors, e.g. {', '.join(names[:3])}; is it from another model?"
             )
-    module.load_state_dict(tensors)
 
 
 def save_tensors(tensors: dict[str, torch.Tensor], path: Path, notes: dict[str, str] | None = None) -> None:

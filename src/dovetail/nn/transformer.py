@@ -9,8 +9,11 @@ Tokens travel flat, (m d), without the padding; a Layout knows where each one li
 attention alone is computed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
@@ -19,24 +22,29 @@ from dovetail.ops.attention import attend
 
 @dataclass(frozen=True)
 class Layout:
-    """Where m flat tokens lie in a frame of b items with n places each. index None: every place is taken, in order."""
+    """Where m flat tokens lie in a frame of b items with n places each, and which of an item's tokens each one sees.
+
+    index None: every place is taken, in order. causal: a token sees itself and those before it, not all. mask: which
+    places others may see; None: all.
+    """
 
     b: int
     n: int
     index: Int[Tensor, " m"] | None = None
     mask: Bool[Tensor, "b n"] | None = None
+    causal: bool = False
 
     @staticmethod
-    def of(mask: Bool[Tensor, "b n"]) -> "Layout":
-        """The layout of the places where `mask` is True."""
+    def of(mask: Bool[Tensor, "b n"], causal: bool = False) -> "Layout":
+        """The layout of the places where `mask` is True. causal: the padding must come last, where none sees it."""
         b, n = mask.shape
-        return Layout(b, n, mask.flatten().nonzero()[:, 0], mask)
+        return Layout(b, n, mask.flatten().nonzero()[:, 0], None if causal else mask, causal)
 
     def spread(self, flat: Float[Tensor, "m d"]) -> Float[Tensor, "b n d"]:
         """The tokens in their frame, zeros in the padding."""
         if self.index is not None:
             flat = flat.new_zeros(self.b * self.n, flat.shape[1]).index_copy(0, self.index, flat)
-        return flat.view(self.b, self.n, -1)
+        return flat.view(self.b, self.n, flat.shape[1])
 
     def pack(self, frame: Shaped[Tensor, "b n d"]) -> Shaped[Tensor, "m d"]:
         """The tokens (or their ids) of a frame without the padding."""
@@ -44,36 +52,74 @@ class Layout:
         return flat if self.index is None else flat.index_select(0, self.index)
 
 
+Activation = Callable[[Tensor], Tensor]
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """The approximation of the GELU that OpenAI trained CLIP with: x sigmoid(1.702 x)."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "gelu": nn.functional.gelu,
+    "gelu_tanh": partial(nn.functional.gelu, approximate="tanh"),
+    "quick_gelu": quick_gelu,
+}
+
+
+def activation_named(name: str) -> Activation:
+    """One of ACTIVATIONS. Raises ValueError for another name."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, not {name!r}")
+    return ACTIVATIONS[name]
+
+
 class Block(nn.Module):
     """Self-attention and a two-layer perceptron, each added to what came in."""
 
-    def __init__(self, width: int, heads: int, mlp_ratio: float = 4.0):
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        mlp_ratio: float = 4.0,
+        activation: Activation = nn.functional.gelu,
+        eps: float = 1e-5,
+    ):
         super().__init__()
-        self.heads = heads
-        self.norm_attention = nn.LayerNorm(width)
+        self.heads, self.activation = heads, activation
+        hidden = round(width * mlp_ratio)
+        self.norm_attention = nn.LayerNorm(width, eps)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
-        self.norm_mlp = nn.LayerNorm(width)
-        self.up = nn.Linear(width, int(width * mlp_ratio))
-        self.down = nn.Linear(int(width * mlp_ratio), width)
+        self.norm_mlp = nn.LayerNorm(width, eps)
+        self.up = nn.Linear(width, hidden)
+        self.down = nn.Linear(hidden, width)
 
     def forward(self, x: Float[Tensor, "m d"], layout: Layout) -> Float[Tensor, "m d"]:
         x = x + self.out(self._attend(self.qkv(self.norm_attention(x)), layout))
-        return x + self.down(nn.functional.gelu(self.up(self.norm_mlp(x))))
+        return x + self.down(self.activation(self.up(self.norm_mlp(x))))
 
     def _attend(self, qkv: Tensor, layout: Layout) -> Tensor:
         q, k, v = layout.spread(qkv).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return layout.pack(attend(q, k, v, layout.mask).transpose(1, 2).flatten(2))
+        return layout.pack(attend(q, k, v, layout.mask, layout.causal).transpose(1, 2).flatten(2))
 
 
 class Transformer(nn.Module):
     """`depth` blocks and a last norm. Residual branches start small with depth, as in GPT-2."""
 
-    def __init__(self, width: int, depth: int, heads: int, mlp_ratio: float = 4.0):
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        heads: int,
+        mlp_ratio: float = 4.0,
+        activation: Activation = nn.functional.gelu,
+        eps: float = 1e-5,
+    ):
         super().__init__()
-        blocks = [Block(width, heads, mlp_ratio) for _ in range(depth)]
+        blocks = [Block(width, heads, mlp_ratio, activation, eps) for _ in range(depth)]
         self.blocks = nn.ModuleList(blocks)
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width, eps)
         for block in blocks:
             for linear in (block.qkv, block.up):
                 nn.init.normal_(linear.weight, std=width**-0.5)

@@ -5,26 +5,27 @@ Polyak & Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992
     m <- d m + (1 - d) w,    d = min(decay, (1 + step) / (10 + step)),  so that the first weights are soon forgotten
 """
 
-import copy
-
 import torch
 from torch import nn
 
+from dovetail.training.sharding import local
+
 
 class EMA:
-    """Holds `average`, a copy of the module whose floating-point tensors trail the module's."""
+    """Holds `average`, for every tensor of the module's state one that trails it: this process's part, where the
+    module is divided among several."""
 
     def __init__(self, module: nn.Module, decay: float):
         self.decay = decay
-        self.average = copy.deepcopy(module).eval().requires_grad_(False)
+        self.average = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
 
     @torch.no_grad()
     def update(self, module: nn.Module, step: int) -> None:
         """Moves the average towards the module's weights after step number `step` (from 1)."""
         share = 1 - min(self.decay, (1 + step) / (10 + step))
-        mine, theirs = self.average.state_dict(), module.state_dict()
-        for name, tensor in theirs.items():
-            if tensor.is_floating_point():
-                mine[name].lerp_(tensor, share)
+        for name, tensor in module.state_dict().items():
+            mine, theirs = local(self.average[name]), local(tensor)
+            if mine.is_floating_point():
+                mine.lerp_(theirs, share)
             else:
-                mine[name].copy_(tensor)
+                mine.copy_(theirs)

@@ -55,9 +55,9 @@ def _keep_until(path: Path, step: int) -> None:
     os.replace(part, path)
 
 
-def bar(console: Console) -> Progress:
-    """A progress bar with the loss, the speed and the time left."""
+def bar(console: Console, what: str = "train") -> Progress:
+    """A progress bar with how it goes (in training the loss and the speed) and the time left."""
     return Progress(
-        TextColumn("[bold]train"), BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"),
+        TextColumn(f"[bold]{what}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"),
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console, refresh_per_second=2,
     )  # fmt: skip

@@ -1,12 +1,9 @@
 """The one training loop. A new training idea is an Objective handed to it, never another loop."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -20,12 +17,15 @@ from torch import Tensor
 from dovetail.data.collate import Loaded
 from dovetail.data.records import DataError, Problems
 from dovetail.models.dual_encoder import DualEncoder
-from dovetail.ops.distributed import mean_over_processes
+from dovetail.ops.distributed import gather_objects, mean_over_processes
 from dovetail.training.checkpoint import State, load_checkpoint, newest, save_checkpoint
 from dovetail.training.ema import EMA
+from dovetail.training.gradient_cache import Backward, GradientCache, WholeBatch, normalises_over_batch, over_pieces
 from dovetail.training.log import Log, bar
 from dovetail.training.optimizer import adamw, learning_rate
+from dovetail.training.processes import meet
 from dovetail.training.settings import Budget, Settings
+from dovetail.training.sharding import filled, outline, prepared
 from dovetail.training.task import Task
 from dovetail.training.watch import StuckWatch, not_finite
 
@@ -44,19 +44,13 @@ class _Pending:
     names: list[tuple[str, ...]] = field(default_factory=list)
 
 
-def is_main() -> bool:
-    """Whether this process writes and speaks for all; known (from torchrun) before they have met."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 def accelerator(settings: Settings) -> Accelerator:
     """The engine for one or many processes (launch with torchrun): distribution, precision, devices."""
+    meet()
     AcceleratorState._reset_state()  # an earlier run of this Python process may have had another precision
     handlers = [DistributedDataParallelKwargs(broadcast_buffers=False)]
     precision = "bf16" if settings.precision == "bf16" else "no"
-    # Without being told, several processes on CPUs would take themselves for runs of their own.
-    cpu = not torch.accelerator.is_available()
-    return Accelerator(mixed_precision=precision, cpu=cpu, kwargs_handlers=handlers)
+    return Accelerator(mixed_precision=precision, kwargs_handlers=handlers)
 
 
 class Trainer:
@@ -89,21 +83,24 @@ class Trainer:
         self.settings, self.budget, self.folder, self.engine, self.seed = settings, budget, folder, engine, seed
         self.validate, self.watch, self.console = validate, watch, console or Console(stderr=True)
         self.task = task.to(engine.device)
+        self._outline = outline(self.task.model)
+        self.module = prepared(self.task, engine, settings.shard)
         self.optimizer = adamw(self.task, settings)
         self.ema = EMA(self.task.model, settings.ema) if settings.ema else None
         self.state, self.pending = State(), _Pending()
-        self._line = ""
-        self.module = engine.prepare(self.task)
+        self._line, self._told = "", 0
+        whole, size = WholeBatch(self.module, engine), settings.micro_batch
+        self.backward: Backward = GradientCache(whole, size) if size else whole
+        if size and normalises_over_batch(self.task.model) and engine.is_main_process:
+            self.console.print(f"[yellow]warning:[/] {over_pieces(size)}")
         self._saved = time.monotonic()
         self._shown: tuple[float, int] = (time.monotonic(), 0)
 
     @property
     def model(self) -> DualEncoder:
-        """The model to evaluate and keep: the average of the weights if there is one."""
-        if self.ema is None:
-            return self.task.model
-        assert isinstance(self.ema.average, DualEncoder)
-        return self.ema.average
+        """The model to evaluate and keep: the average of the weights if there is one. All processes must ask for it
+        together."""
+        return filled(self._outline, self.ema.average if self.ema else self.task.model.state_dict())
 
     @property
     def problems(self) -> Problems:
@@ -146,10 +143,10 @@ class Trainer:
         return self.state
 
     def _progress(self) -> float:
-        return self._agreed(self.budget.progress(self.state.step, self.state.seconds))
+        return self.agreed(self.budget.progress(self.state.step, self.state.seconds))
 
-    def _agreed(self, mine: float) -> float:
-        """The mean over processes: their clocks differ, but they must stop, and save, at the same step."""
+    def agreed(self, mine: float) -> float:
+        """The mean over processes: their clocks and data differ, but they must stop, save and pass over as one."""
         if self.engine.num_processes == 1:
             return mine  # and no wait for the device
         return float(mean_over_processes(torch.tensor(mine, dtype=torch.float64, device=self.engine.device)))
@@ -168,15 +165,11 @@ class Trainer:
         micro = list(islice(source, settings.accumulate))
         for i, loaded in enumerate(micro):
             assert loaded.batch is not None
-            batch = loaded.batch.to(self.engine.device)
             # Gradients are exchanged between processes after the last micro-batch only.
-            with nullcontext() if i == len(micro) - 1 else self.engine.no_sync(self.module):
-                terms = self.module(partial(Task.terms, batch=batch))
-                loss = torch.stack([t.float() for t in terms.values()]).sum() / len(micro)
-                self.engine.backward(loss)
+            loss = self.backward(loaded.batch, len(micro), i == len(micro) - 1)
             total += mean_over_processes(loss)
-            names += batch.names
-            self.state.images += len(batch.ids) * self.engine.num_processes
+            names += loaded.batch.names
+            self.state.images += len(loaded.batch.ids) * self.engine.num_processes
         norm = self.engine.clip_grad_norm_(self.module.parameters(), settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -229,38 +222,47 @@ class Trainer:
             self._evaluate(self.validate, on_best)
             self.state.seconds += time.monotonic() - started
             self._shown = (time.monotonic(), self.state.images)
-        elif not ends and self._agreed(time.monotonic() - self._saved) < self.settings.save_seconds:
+        elif not ends and self.agreed(time.monotonic() - self._saved) < self.settings.save_seconds:
             return
         self._flush()
-        if self.engine.is_main_process:
-            save_checkpoint(self.folder / "checkpoints", self.task, self.optimizer, self.ema, self.state)
-        self.engine.wait_for_everyone()
+        self._share_skipped()
+        save_checkpoint(self.folder / "checkpoints", self.task, self.optimizer, self.ema, self.state)
         self._saved = time.monotonic()
 
     def _evaluate(self, validate: Validate, on_best: Callable[[DualEncoder], None]) -> None:
+        model = self.model
+        figures = validate(model)  # the work of all
         if not self.engine.is_main_process:
             return
-        figures = validate(self.model)
         name, score = next(iter(figures.items()))
         if self.log:
             self.log.row(self.state.step, dict(figures))
         self.console.print(f"step {self.state.step:,}: {name} {score:.1f}")
         if self.state.best is None or score > self.state.best:
             self.state.best, self.state.best_step = score, self.state.step
-            on_best(self.model)
+            on_best(model)
+
+    def _share_skipped(self) -> None:
+        """Tells all processes what each could not use since the last time."""
+        skipped = self.state.skipped
+        for theirs in gather_objects(dict(islice(skipped.items(), self._told, None))):
+            skipped.update(theirs)
+        self._told = len(skipped)
 
 
 def _usable(loaded: Iterable[Loaded], trainer: Trainer) -> Iterator[Loaded]:
-    """Counts what was taken and skipped; passes on the batches that hold something."""
+    """Counts what was taken and skipped; passes on the batches of which every process holds something."""
     empty, skipped = 0, trainer.state.skipped
     for item in loaded:
         trainer.state.consumed += 1
         for cause, name in item.skipped:
             if len(skipped) < NAMED:
                 skipped[name] = cause
-        empty = 0 if item.batch is not None else empty + 1
-        if item.batch is not None:
+        if trainer.agreed(float(item.batch is not None)) == 1:
+            empty = 0
             yield item
-        elif empty >= 10 or trainer.engine.num_processes > 1:
+            continue
+        empty += 1
+        if empty >= 10:
             raise DataError(f"no image of {empty} batches in a row can be used: {'; '.join(trainer.problems.lines())}")
     raise DataError("the data ended before the run did; an endless plan of batches is expected")

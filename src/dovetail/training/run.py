@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 import yaml
+from accelerate import Accelerator
 from rich.console import Console
 
 from dovetail.contracts import PairLoss
+from dovetail.data.cache import Cache, Shrunk, fill
 from dovetail.data.collate import Collate, Loaded
-from dovetail.data.loading import default_workers, loader
+from dovetail.data.loading import cores, default_workers, loader
 from dovetail.data.preprocessing import Preprocessing
 from dovetail.data.records import DataError, Problems
 from dovetail.data.sources import Stream, Table
@@ -31,7 +33,9 @@ from dovetail.training.assemble import (
     make_tokenizer,
 )
 from dovetail.training.checkpoint import State, newest
+from dovetail.training.log import bar
 from dovetail.training.loop import Trainer, Validate, accelerator
+from dovetail.training.processes import on_this_machine
 from dovetail.training.settings import Budget, Minutes, Settings, Steps
 from dovetail.training.task import Task
 from dovetail.training.watch import StuckWatch, uninformed
@@ -69,6 +73,8 @@ class Recipe:
                 raise DataError(f"--{name} {value}: give a number above 0")
         if accumulate < 1:
             raise DataError(f"--settings.accumulate {accumulate}: give a number above 0")
+        if self.settings.micro_batch is not None and self.settings.micro_batch < 1:
+            raise DataError(f"--micro-batch {self.settings.micro_batch}: give a number above 0")
         if sum(x is not None for x in (self.steps, self.epochs, self.minutes)) > 1:
             raise DataError("--steps, --epochs and --minutes each say when to stop; give one of them")
         size = self.size or size_for(items, gpu)
@@ -111,10 +117,12 @@ def fit(
     validate: Validate | None = None,
     resume: bool = False,
     console: Console | None = None,
+    cache: Path | None = None,
 ) -> Run:
     """Trains a model from scratch on `sources`, keeping the best one so far in `folder`.
 
     recipe: resolved. config: what to write as config.yaml. validate: see the loop; without it the last model is kept.
+    cache: keep resized pictures in this folder and train on crops of them; see data.cache.
     Raises DataError for a folder that holds another run, CheckpointError, TrainingStopped. Nothing is written before
     all that was asked for is known to be there.
     """
@@ -134,14 +142,15 @@ def fit(
     for warning in order.warnings:
         console.print(f"[yellow]warning:[/] {warning}")
     negatives = NEGATIVES in objective.requires
-    collate = Collate(model.preprocessing, tokenizer, recipe.captions_per_image, negatives)
+    pictures = _cached(cache, sources, model.preprocessing, engine, workers, console) if cache else None
+    collate = Collate(model.preprocessing, tokenizer, recipe.captions_per_image, negatives, pictures)
     until = budget(recipe, order.epoch_length, order.batch * recipe.settings.accumulate)
     engine.wait_for_everyone()  # until all have looked at the folder
     if engine.is_main_process:
         begin_folder(folder, config)
         if not kept:
             save(model, folder)
-    watch = _watch(objective, order.batch, _captions(recipe, survey))
+    watch = _watch(objective, order.batch, _captions(recipe, survey, negatives))
     trainer = Trainer(
         Task(model, objective), recipe.settings, until, folder, engine, seed,
         validate=validate, watch=watch, console=console,
@@ -151,16 +160,35 @@ def fit(
 
     def batches(start: int) -> Iterator[Loaded]:
         mine = order.batches(start, engine.process_index, engine.num_processes)
-        return loader(mine, collate, default_workers(engine.num_processes) if workers is None else workers)
+        return loader(mine, collate, default_workers(on_this_machine()) if workers is None else workers)
 
     def keep(best: DualEncoder) -> None:
         save(best, folder)
 
     state = trainer.run(batches, keep)
-    if engine.is_main_process and state.best is None:
-        keep(trainer.model)
+    if not state.evaluated:  # in any process: only the first knows the best score
+        last = trainer.model
+        if engine.is_main_process:
+            keep(last)
     engine.wait_for_everyone()
     return Run(folder, load(folder, engine.device), state, trainer.problems, count_parameters(model))
+
+
+def _cached(
+    folder: Path,
+    sources: Sequence[Table | Stream],
+    how: Preprocessing,
+    engine: Accelerator,
+    workers: int | None,
+    console: Console,
+) -> Cache:
+    """All pictures resized, on every machine by its first process while the others wait."""
+    shrunk, workers = Shrunk.of(how), cores() if workers is None else workers
+    with engine.local_main_process_first(), bar(console, "resize") as shown:
+        line = shown.add_task("")
+        for done, total in fill(folder, shrunk, sources, workers):
+            shown.update(line, completed=done, total=total, description=f"{done:,} of {total:,} pictures")
+    return Cache(folder, shrunk)
 
 
 def check_folder(folder: Path, config: dict[str, Any], resume: bool) -> None:
@@ -170,7 +198,8 @@ def check_folder(folder: Path, config: dict[str, Any], resume: bool) -> None:
         if not resume:
             raise DataError(f"{folder} holds a run already. --resume continues it; or choose another --out.")
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
-        changed = [k for k in config if k in before and before[k] != config[k] and k not in ("resume", "workers")]
+        before, config = _binding(before), _binding(config)
+        changed = [k for k in config if k in before and before[k] != config[k]]
         if changed:
             told = "; ".join(f"{k}: {before[k]!r} there, {config[k]!r} asked for" for k in changed)
             raise DataError(
@@ -178,6 +207,12 @@ def check_folder(folder: Path, config: dict[str, Any], resume: bool) -> None:
             )
     elif folder.exists() and (not folder.is_dir() or {file.name for file in folder.iterdir()} - {CONFIG + ".part"}):
         raise DataError(f"{folder} exists and is not a run of Dovetail; choose another --out, nothing was changed.")
+
+
+def _binding(config: dict[str, Any]) -> dict[str, Any]:
+    """The options that a run must be continued with: all but those that say how it is computed, not what."""
+    settings = {k: v for k, v in config.get("settings", {}).items() if k not in ("shard", "micro_batch")}
+    return {k: v for k, v in config.items() if k not in ("resume", "workers")} | {"settings": settings}
 
 
 def begin_folder(folder: Path, config: dict[str, Any]) -> None:
@@ -217,9 +252,11 @@ def _watch(objective: torch.nn.Module, images: int, captions: int) -> StuckWatch
     return StuckWatch((forward + backward) / 2)
 
 
-def _captions(recipe: Recipe, survey: Survey) -> int:
-    """Captions an image brings into a batch."""
-    return max(1, min(recipe.captions_per_image or 1_000, round(survey.captions / max(1, survey.items))))
+def _captions(recipe: Recipe, survey: Survey, negatives: bool) -> int:
+    """Captions an image brings into a batch; negatives: those of kind NEGATIVE too, which are drawn apart."""
+    counts = (survey.captions - survey.negatives, survey.negatives if negatives else 0)
+    most = recipe.captions_per_image or 1_000
+    return max(1, sum(min(most, round(count / max(1, survey.items))) for count in counts))
 
 
 def has_gpu() -> bool:

@@ -14,7 +14,10 @@ class Settings:
         warmup: share of the run over which the learning rate rises.
         clip: greatest norm of the gradient.
         accumulate: micro-steps a step; each sees batch / accumulate images and has its own negatives.
+        micro_batch: images a process holds in the towers at once; None: all of a micro-step. The loss and its gradients
+            stay those of all (gradient caching), for one more forward pass.
         ema: decay of the running mean of the weights that is evaluated and saved beside them; 0 for none.
+        shard: divide parameters, gradients and optimiser state among the processes (FSDP2) instead of copying them.
         precision: bf16 (the towers' products in bfloat16, all else in float32) or fp32.
         evaluations: how often to evaluate during the run, the end included.
         save_seconds: longest time between two checkpoints.
@@ -26,7 +29,9 @@ class Settings:
     warmup: float = 0.05
     clip: float = 1.0
     accumulate: int = 1
+    micro_batch: int | None = None
     ema: float = 0.0
+    shard: bool = False
     precision: Literal["bf16", "fp32"] = "bf16"
     evaluations: int = 5
     save_seconds: float = 120.0

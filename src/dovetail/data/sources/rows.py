@@ -112,7 +112,7 @@ def entries(part: Part, fields: Fields, problems: Problems) -> Iterator[tuple[Ro
                 name=name,
                 number=row.number,
                 image=image,
-                key=pictures.number(str(same), label or ""),
+                key=pictures.number(str(same), label) if label else same,
                 id=pictures.number(part.space, given) if given else same,
                 captions=tuple(_captions(row, fields, problems, name)),
                 label=label,

@@ -49,7 +49,10 @@ class HFText(nn.Module):
 
     def forward(self, x: Tokens) -> Features:
         """Token ids to one vector a text and one a token."""
-        tokens = self.body(input_ids=x.ids, attention_mask=x.mask.long()).last_hidden_state
+        ids, mask = x.ids, x.mask
+        if not len(ids):  # a piece of a batch may be without captions, which transformers cannot read
+            ids, mask = ids.new_zeros(1, ids.shape[1]), mask.new_ones(1, ids.shape[1])
+        tokens = self.body(input_ids=ids, attention_mask=mask.long()).last_hidden_state[: len(x.ids)]
         return Features(mean_pool(tokens, x.mask), tokens, x.mask)
 
 
