@@ -11,7 +11,7 @@ from torch import Tensor
 from dovetail.contracts import Features, PairLoss, Similarity
 from dovetail.ops import walk
 from dovetail.ops.contrast import contrast, row_losses
-from dovetail.ops.sides import Side, Targets, same_ids
+from dovetail.ops.sides import Pairs, Side, Targets, same_ids
 from dovetail.ops.similarity import compare
 from tests.contracts.samples import features, objects
 from tests.processes import run
@@ -59,11 +59,10 @@ def _case(name: str) -> Case:
     return Case(left_side, right_side, _overlap if name == "soft targets" else same_ids)
 
 
-def _overlap(rows: Side, cols: Side) -> Tensor | None:
+def _overlap(rows: Side, cols: Side) -> Pairs | None:
     """Soft targets of three groups, that things belong to more or less; some belong to none."""
     assert rows.facts is not None and cols.facts is not None
-    found = (rows.facts @ cols.facts.T - 0.4).clamp_min(0)
-    return found if found.any() else None
+    return Pairs.of((rows.facts @ cols.facts.T - 0.4).clamp_min(0))
 
 
 NAMES = ("several captions", "equal ids", "weights", "hard negatives", "soft targets")
@@ -102,7 +101,7 @@ def _plain(case: Case, loss: PairLoss, similarity: Similarity) -> Outcome:
         targets = torch.zeros_like(scores)
         for i, j in product(range(len(rows.ids)), range(len(cols.ids))):
             found = case.targets(rows.part(i, i + 1), cols.part(j, j + 1))
-            targets[i, j] = 0.0 if found is None else float(found)
+            targets[i, j] = 0.0 if found is None else float(found.targets)
         losses = [row_losses(loss, scores[i : i + 1], targets[i : i + 1])[0] * w for i, w in enumerate(rows.weights)]
         total = total + torch.stack(losses).sum() / rows.weights.sum()
     (total / 2).backward()

@@ -1,6 +1,5 @@
 """The engine itself, with a loss and similarities made for the test: what it computes and what it keeps in memory."""
 
-
 import pytest
 import torch
 from torch import Tensor, nn

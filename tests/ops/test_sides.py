@@ -1,8 +1,9 @@
 """Parts of a side, and which things are the same."""
 
+import pytest
 import torch
 
-from dovetail.ops.sides import Side, same_ids
+from dovetail.ops.sides import Pairs, Side, same_ids
 from tests.ops.test_contrast import side
 
 
@@ -18,8 +19,24 @@ def test_a_part_has_its_share_of_everything() -> None:
     assert torch.equal(part.features.mask, whole.features.mask[1:])
 
 
-def test_equal_ids_belong_together() -> None:
-    rows, cols = side([3, 4], [1.0] * 2, 2), side([4, 7, 4], [1.0] * 3, 2)
-    found = same_ids(rows, cols)
-    assert found is not None and found.tolist() == [[0, 0, 0], [1, 0, 1]]
-    assert same_ids(rows, side([5, 6], [1.0] * 2, 2)) is None
+def _dense(pairs: Pairs | None, shape: tuple[int, int]) -> list[list[float]]:
+    found = torch.zeros(shape, dtype=torch.float64)
+    if pairs is not None:
+        found.index_put_(pairs.at, pairs.targets[:, 0].double(), accumulate=True)
+    return found.tolist()
+
+
+@pytest.mark.parametrize("rows, cols", [([3, 4], [4, 7, 4]), ([5, 5, -1, 2], [2, 5, 5, 9, 2]), ([1], [1]), ([2], [1])])
+def test_equal_ids_belong_together(rows: list[int], cols: list[int]) -> None:
+    found = same_ids(side(rows, [1.0] * len(rows), 2), side(cols, [1.0] * len(cols), 2))
+    assert _dense(found, (len(rows), len(cols))) == [[float(a == b) for b in cols] for a in rows]
+
+
+def test_none_when_nothing_belongs_together() -> None:
+    assert same_ids(side([3, 4], [1.0] * 2, 2), side([5, 6], [1.0] * 2, 2)) is None
+    assert Pairs.of(torch.zeros(2, 3)) is None
+
+
+def test_pairs_of_soft_targets() -> None:
+    targets = torch.tensor([[0.0, 0.25], [1.0, 0.0]])
+    assert _dense(Pairs.of(targets), (2, 2)) == targets.tolist()

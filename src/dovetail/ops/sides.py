@@ -31,12 +31,31 @@ class Side:
         return Side(Features(f.pooled[at], tokens, mask, f.grid), self.ids[at], self.weights[at], facts)
 
 
-Targets = Callable[[Side, Side], Float[Tensor, "r c"] | None]
-"""How much each column belongs to each row, from 0 up; None when none does. Called with parts of either side."""
+@dataclass(frozen=True)
+class Pairs:
+    """The p pairs of some rows and columns that belong together, each once: their rows and columns, and how much."""
+
+    at: tuple[Int[Tensor, " p"], Int[Tensor, " p"]]
+    targets: Float[Tensor, "p 1"]
+
+    @staticmethod
+    def of(targets: Float[Tensor, "r c"]) -> "Pairs | None":
+        """Those whose target is not 0."""
+        row, col = targets.nonzero(as_tuple=True)
+        return Pairs((row, col), targets[row, col][:, None]) if len(row) else None
 
 
-def same_ids(rows: Side, cols: Side) -> Float[Tensor, "r c"] | None:
-    """1 where the ids are equal."""
-    if not torch.isin(rows.ids, cols.ids).any():
+Targets = Callable[[Side, Side], Pairs | None]
+"""Which columns belong to which rows, and how much, from 0 up (None: none does). Called with parts of either side."""
+
+
+def same_ids(rows: Side, cols: Side) -> Pairs | None:
+    """Whose ids are equal, fully."""
+    ids, order = cols.ids.sort()
+    first, last = torch.searchsorted(ids, rows.ids), torch.searchsorted(ids, rows.ids, right=True)
+    count = last - first
+    row = torch.repeat_interleave(count)
+    if not len(row):
         return None
-    return (rows.ids[:, None] == cols.ids[None, :]).to(rows.weights.dtype)
+    nth = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]  # of its row's
+    return Pairs((row, order[first[row] + nth]), rows.weights.new_ones(len(row), 1))

@@ -32,8 +32,8 @@ from dovetail.ops.distributed import (
     sum_over_processes,
     world_size,
 )
-from dovetail.ops.facts import Direction, Own, belonging, logsumexp, shares, total
-from dovetail.ops.sides import Side, Targets
+from dovetail.ops.facts import Direction, logsumexp, shares, softmax, total
+from dovetail.ops.sides import Pairs, Side, Targets
 from dovetail.ops.tiles import Tile, numbers, tiles
 
 CACHED, LARGE = 1 << 20, 1 << 24  # entries of a tile: what a CPU's cache holds; what keeps another device busy
@@ -85,7 +85,7 @@ class Walk:
         every = int(sum_over_processes(torch.tensor(float(len(cols.ids)), device=one.device)))
         self.keeps = not self.loss.pairwise and len(rows.ids) * every * numbers(rows, cols) <= KEPT
         self._kept: dict[tuple[int, int], tuple[Tensor, list[Tensor | None]]] = {}
-        self._known: dict[tuple[int, int], Own | None] = {}
+        self._known: dict[tuple[int, int], Pairs | None] = {}
 
     def run(self) -> Tensor:
         """The value, of which the mean over processes is that of the joined batch."""
@@ -105,9 +105,11 @@ class Walk:
             if own is not None:
                 right = self.loss.exponents(scores[own.at][:, None], own.targets)
                 exponents = tuple(e.index_put(own.at, x[:, 0]) for e, x in zip(exponents, right, strict=True))
-            for axis, (direction, at) in enumerate(self._ways(tile)):
-                for known, e in zip(direction.statistics, exponents, strict=True):
-                    known[at] = torch.logaddexp(known[at], logsumexp(e, 1 - axis).view(-1, 1))
+            ways = list(self._ways(tile))
+            for k, e in enumerate(exponents):
+                for (direction, at), found in zip(ways, logsumexp(e, (1, 0)[: len(ways)]), strict=True):
+                    direction.statistics[k][at] = torch.logaddexp(direction.statistics[k][at], found)
+            for axis, (direction, at) in enumerate(ways):
                 if own is not None:
                     direction.total[at].index_add_(0, own.at[axis], own.targets)
         for direction in self.directions[1:]:
@@ -122,7 +124,7 @@ class Walk:
             own = self._own(tile)
             if own is None:
                 continue
-            scores = self._scores(self._alike(tile)[0].detach())[own.at][:, None]
+            scores = self._scores(self._alike(tile)[0].detach()[own.at][:, None])
             for axis, (direction, at) in enumerate(self._ways(tile)):
                 which = own.at[axis]
                 with torch.enable_grad():
@@ -188,8 +190,8 @@ class Walk:
             return [(self.loss.costs(scores, targets, none), slope)]
         parts = []
         for k, e in enumerate(self.loss.exponents(scores, targets)):
-            along = [(e.detach() - see(d.statistics[k])).exp_().mul_(see(d.slopes[k])) for d, see in ways]
-            parts.append((e, total(along)))
+            statistics, slopes = [see(d.statistics[k]) for d, see in ways], [see(d.slopes[k]) for d, see in ways]
+            parts.append((e, softmax(e.detach(), statistics, slopes)))
         if targets is not None:
             for d, see in ways:
                 facts = RowFacts(see(d.total), tuple(see(x) for x in d.statistics))
@@ -226,10 +228,10 @@ class Walk:
         scores = alike * self.scale
         return scores if self.bias is None else scores.add_(self.bias)
 
-    def _own(self, tile: Tile) -> Own | None:
+    def _own(self, tile: Tile) -> Pairs | None:
         if tile.key in self._known:
             return self._known[tile.key]
-        own = belonging(self.terms.targets(tile.rows, tile.cols), self.rows.features.pooled.dtype)
+        own = self.terms.targets(tile.rows, tile.cols)
         if own is None or FEW * len(own.targets) <= len(tile.rows.ids) * len(tile.cols.ids):
             self._known[tile.key] = own
         return own
