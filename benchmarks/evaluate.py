@@ -3,8 +3,9 @@
     python benchmarks/evaluate.py --rounds 3 --out results/evaluate_cpu.json
 
 Both get the same records, unit vectors in float32 and a model that only hands them out, and must find the same figures.
-Every measurement is made in a process of its own, in turn; the table has the medians over rounds. The time is that of
-the whole evaluation, which in Dovetail includes 95 % intervals, median ranks and confusions.
+Every measurement is made in a process of its own. Time: the median over rounds, in each of which all have their turn,
+of the whole evaluation, which in Dovetail includes 95 % intervals, median ranks and confusions. Memory: the most bytes
+held beyond those held before, in a run of which nothing else is measured.
 
 CLIP_benchmark's way is written here in our own words, because its package sets an upper bound on the version of
 scikit-learn. Its sources: clip_benchmark/metrics/zeroshot_retrieval.py and zeroshot_classification.py of
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import alone, cost, save
+from measuring import alone, cost, save, unfragmented
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -204,17 +205,27 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The medians of every contender over rounds in which each has its turn."""
-    taken: dict[str, list[Any]] = {name: [] for name in CONTENDERS}
-    for _ in range(options.rounds):
-        for name, runs in taken.items():
-            runs.append(alone(one, name, options))
-    return [{"contender": name, **_medians(runs)} for name, runs in taken.items()]
+    """The memory of every contender, and the median of its seconds over rounds in which each has its turn."""
+    needs = {name: alone(memory, name, options) for name in CONTENDERS}
+    alive = [name for name, need in needs.items() if need is not None]
+    rounds = [{name: alone(timed, name, options) for name in alive} for _ in range(options.rounds)]
+    return [{"contender": name, "bytes": needs[name], **_median([r.get(name) for r in rounds])} for name in CONTENDERS]
+
+
+def memory(name: str, options: argparse.Namespace) -> int:
+    """The most bytes that a contender holds beyond what it is given."""
+    unfragmented()
+    return _run(name, options)[2]
+
+
+def timed(name: str, options: argparse.Namespace) -> tuple[Figures, float]:
+    """What a contender finds, and its seconds."""
+    return _run(name, options)[:2]
 
 
 @torch.no_grad()
-def one(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """What one contender finds and costs, after a small run that makes what is made once."""
+def _run(name: str, options: argparse.Namespace) -> tuple[Figures, float, int]:
+    """The costs of a contender, after a small run that makes what is made once."""
 
     def given(images: int) -> Given:
         if name.startswith("retrieval"):
@@ -223,15 +234,14 @@ def one(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
     CONTENDERS[name](given(2 * max(options.ks)))
     held = given(options.images)
-    figures, seconds, size = cost(lambda: CONTENDERS[name](held))
-    return {"figures": dict(figures), "seconds": seconds, "bytes": size}
+    return cost(lambda: CONTENDERS[name](held))
 
 
-def _medians(runs: list[Any]) -> dict[str, Any]:
-    if None in runs:
-        return {"figures": None, "seconds": None, "bytes": None}
-    middle = {key: statistics.median(run[key] for run in runs) for key in ("seconds", "bytes")}
-    return {"figures": runs[0]["figures"], **middle}
+def _median(runs: list[tuple[Figures, float] | None]) -> dict[str, Any]:
+    done = [run for run in runs if run is not None]
+    if len(done) < len(runs):
+        return {"figures": None, "seconds": None}
+    return {"figures": dict(done[0][0]), "seconds": statistics.median(seconds for _, seconds in done)}
 
 
 def check(rows: list[dict[str, Any]]) -> None:

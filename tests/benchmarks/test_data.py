@@ -18,23 +18,9 @@ def test_a_tiny_run_measures_every_contender(tmp_path: Path) -> None:
         Image.fromarray(pixels).resize((90, 80)).save(tmp_path / f"{i}.jpg")
         lines.append(f"{i}.jpg,photo {i} of a few")
     (tmp_path / "photos.csv").write_text("\n".join(lines), encoding="utf-8")
-    small = [
-        "--sides",
-        "60",
-        "--sizes",
-        "24",
-        "--files",
-        "8",
-        "--batch",
-        "2",
-        "--batches",
-        "1",
-        "--workers",
-        "1",
-        "--rounds",
-        "1",
-    ]
-    command = [sys.executable, str(ROOT / "benchmarks" / "data.py"), "--data", str(tmp_path / "photos.csv"), *small]
+    small = {"sides": 60, "sizes": 24, "files": 8, "batch": 2, "batches": 1, "workers": 1, "rounds": 1}
+    options = [word for name, value in small.items() for word in (f"--{name}", str(value))]
+    command = [sys.executable, str(ROOT / "benchmarks" / "data.py"), "--data", str(tmp_path / "photos.csv"), *options]
     done = subprocess.run([*command, "--out", str(tmp_path / "found.json")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
