@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_a_tiny_run_measures_every_contender(tmp_path: Path) -> None:
     lines = ["filepath,title"]
     for i in range(4):

@@ -15,7 +15,10 @@ TINY = {
 }
 
 
-@pytest.mark.parametrize("name", TINY)
+SLOW = {"evaluate", "scaling"}  # each starts many processes
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in TINY])
 def test_a_tiny_run_prints_a_table_and_writes_the_same(name: str, tmp_path: Path) -> None:
     out = tmp_path / "found.json"
     command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *TINY[name], "--out", str(out)]

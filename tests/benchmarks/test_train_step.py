@@ -34,6 +34,7 @@ def test_a_tiny_step_is_measured_and_written(tmp_path: Path) -> None:
     assert f"{row['dovetail images/s'] / row['open_clip images/s']:.2f} |" in printed
 
 
+@pytest.mark.slow
 def test_a_tiny_step_is_profiled(tmp_path: Path) -> None:
     out = tmp_path / "found.json"
     printed = _run("profile_step.py", "--shape", "tiny", "--rounds", "1", "--out", str(out))
