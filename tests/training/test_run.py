@@ -32,12 +32,12 @@ def test_what_is_not_said_follows_from_the_size() -> None:
     plan = PLANS["small"]
     assert (recipe.image, recipe.batch, recipe.settings.learning_rate) == (plan.image, plan.batch, plan.learning_rate)
     assert recipe.epochs == 30.0 and recipe.steps is None and recipe.minutes is None
+    assert Recipe().resolved(1000, gpu=True).settings.precision == "bf16"
 
 
 def test_what_is_said_stands() -> None:
-    asked = Recipe(
-        size="tiny", image=runs.TOWER, steps=5, batch=7, captions_per_image=1, settings=Settings(learning_rate=0.5)
-    )
+    settings = Settings(learning_rate=0.5, precision="fp32")
+    asked = Recipe(size="tiny", image=runs.TOWER, steps=5, batch=7, captions_per_image=1, settings=settings)
     assert asked.resolved(10**9, gpu=True) == asked
     assert asked.resolved(1, gpu=False).resolved(1, gpu=False) == asked.resolved(1, gpu=False)
 

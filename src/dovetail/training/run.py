@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -90,7 +90,7 @@ class Recipe:
             epochs=DEFAULT_EPOCHS if unsaid else self.epochs,
             batch=self.batch or plan.batch,
             captions_per_image=self.captions_per_image or plan.captions_per_image,
-            settings=replace(settings, learning_rate=rate),
+            settings=replace(settings, learning_rate=rate, precision=settings.precision or fast_precision(gpu)),
         )
 
 
@@ -257,6 +257,12 @@ def _captions(recipe: Recipe, survey: Survey, negatives: bool) -> int:
     counts = (survey.captions - survey.negatives, survey.negatives if negatives else 0)
     most = recipe.captions_per_image or 1_000
     return max(1, sum(min(most, round(count / max(1, survey.items))) for count in counts))
+
+
+def fast_precision(gpu: bool) -> Literal["bf16", "fp32"]:
+    """bf16 where the device multiplies in it: on a processor that does not, it takes many times as long as fp32."""
+    able = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()  # no public word for it
+    return "bf16" if gpu or able else "fp32"
 
 
 def has_gpu() -> bool:

@@ -18,7 +18,8 @@ class Settings:
             stay those of all (gradient caching), for one more forward pass.
         ema: decay of the running mean of the weights that is evaluated and saved beside them; 0 for none.
         shard: divide parameters, gradients and optimiser state among the processes (FSDP2) instead of copying them.
-        precision: bf16 (the towers' products in bfloat16, all else in float32) or fp32.
+        precision: bf16 (the towers' products in bfloat16, all else in float32) or fp32; None: bf16 where the device
+            multiplies in it.
         evaluations: how often to evaluate during the run, the end included.
         save_seconds: longest time between two checkpoints.
         log_every: steps between two rows of the log.
@@ -32,7 +33,7 @@ class Settings:
     micro_batch: int | None = None
     ema: float = 0.0
     shard: bool = False
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Literal["bf16", "fp32"] | None = None
     evaluations: int = 5
     save_seconds: float = 120.0
     log_every: int = 10
