@@ -9,9 +9,12 @@ import importlib
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from markers import filled
 
 ROOT = Path(__file__).resolve().parents[1]
 Found = dict[str, Any]
@@ -70,14 +73,7 @@ def page(text: str, results: Path = ROOT / "results") -> str:
 
     Raises ValueError where a marker is missing.
     """
-    for name in BLOCKS:
-        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        head, _, rest = text.partition(begin)
-        _, found, after = rest.partition(end)
-        if not found:
-            raise ValueError(f"docs/performance.md lacks the marker {begin.strip()} or {end}; put it back")
-        text = f"{head}{begin}\n{block(name, results)}\n\n{end}{after}"
-    return text
+    return filled(text, {name: partial(block, name, results) for name in BLOCKS}, "performance.md")
 
 
 def main() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import fields, is_dataclass, replace
 
+from markers import filled
+
 from dovetail.contracts import Kind
 from dovetail.data.records import Record
 from dovetail.data.worlds import (
@@ -146,11 +148,4 @@ def page(text: str) -> str:
     code = re.search(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     if code is None:
         raise ValueError("docs/worlds.md has no example in Python; expected a block that starts with ```python")
-    for name, make in {**TABLES, "output": lambda: printed(code[1])}.items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        head, _, rest = text.partition(begin)
-        _, found, after = rest.partition(end)
-        if not found:
-            raise ValueError(f"docs/worlds.md lacks the marker {begin.strip()} or {end}; put it back")
-        text = f"{head}{begin}\n{make()}\n\n{end}{after}"
-    return text
+    return filled(text, {**TABLES, "output": lambda: printed(code[1])}, "worlds.md")

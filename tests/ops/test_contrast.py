@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dovetail.catalogue import build
 from dovetail.contracts import Features, RowFacts
 from dovetail.ops.contrast import contrast, row_losses
-from dovetail.ops.sides import Side
+from dovetail.ops.sides import Pairs, Side
 from tests.processes import run
 
 
@@ -74,6 +75,22 @@ def test_equals_its_definition() -> None:
                 weighted += float(rows.weights[i]) * (score - target) ** 2
         mean += weighted / float(rows.weights.sum()) / 2
     assert float(found) == pytest.approx(mean, abs=1e-12)
+
+
+def test_targets_may_be_less_exact_than_the_features() -> None:
+    left, right = _pair()
+
+    def halves(rows: Side, cols: Side) -> Pairs | None:
+        return Pairs.of((rows.ids[:, None] == cols.ids[None, :]).to(torch.bfloat16) / 2)
+
+    def exact(rows: Side, cols: Side) -> Pairs | None:
+        return Pairs.of((rows.ids[:, None] == cols.ids[None, :]).double() / 2)
+
+    found, expected = (
+        contrast(left, right, Products(), build("infonce"), torch.tensor(2.0), targets=t) for t in (halves, exact)
+    )
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("tile", [1, 5, 1 << 24])

@@ -110,16 +110,14 @@ def joined_logsumexp(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
 
 def mean_over_processes(x: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
     """The mean of a detached figure over all processes, for logs."""
-    if world_size() == 1:
-        return x.detach()
-    total = x.detach().clone()
-    dist.all_reduce(total)
-    return total / world_size()
+    return sum_over_processes(x) / world_size()
 
 
 def sum_over_processes(x: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
     """The sum of a detached figure over all processes."""
-    return mean_over_processes(x) * world_size()
+    total = x.detach().clone()
+    add_over_processes(total)
+    return total
 
 
 def _all_sizes(size: int, device: torch.device) -> list[int]:

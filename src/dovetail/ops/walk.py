@@ -232,6 +232,8 @@ class Walk:
         if tile.key in self._known:
             return self._known[tile.key]
         own = self.terms.targets(tile.rows, tile.cols)
+        if own is not None:  # made of facts that may be less or more exact than the features
+            own = Pairs(own.at, own.targets.to(self.rows.weights))
         if own is None or FEW * len(own.targets) <= len(tile.rows.ids) * len(tile.cols.ids):
             self._known[tile.key] = own
         return own

@@ -35,6 +35,7 @@ State = tuple[Tensor, Tensor | None]
 """Of the random numbers of the CPU and, if it is another, of the device."""
 
 OVER_THE_BATCH = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+TRACKING = (*OVER_THE_BATCH, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 
 
 class WholeBatch:
@@ -187,14 +188,14 @@ def _leaf(x: Tensor) -> Tensor:
 @contextmanager
 def _statistics_kept(module: nn.Module) -> Iterator[None]:
     """Running statistics of normalisation layers do not move within: only the second pass over a piece counts."""
-    tracking = [m for m in module.modules() if getattr(m, "track_running_stats", False)]
+    tracking = [m for m in module.modules() if isinstance(m, TRACKING) and m.track_running_stats]
     for m in tracking:
-        m.track_running_stats = False  # type: ignore[assignment]
+        m.track_running_stats = False
     try:
         yield
     finally:
         for m in tracking:
-            m.track_running_stats = True  # type: ignore[assignment]
+            m.track_running_stats = True
 
 
 def _random_state(device: torch.device) -> State:

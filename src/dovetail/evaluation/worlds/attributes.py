@@ -109,6 +109,7 @@ def class_scores(similarity: Similarity, images: Features, told: Sequence[Featur
         return compare(similarity, images, Features(means))
     ends = list(accumulate(len(texts.pooled) for texts in told))
     every, size = joined(told), len(images.pooled)
+    # An image at a time: tokens against tokens take much memory.
     one_by_one = (compare(similarity, take(images, torch.tensor([i])), every) for i in range(size))
     parts = (torch.tensor_split(scores, ends[:-1], dim=1) for scores in one_by_one)
     return torch.cat([torch.stack([part.mean(1) for part in row], 1) for row in parts])
