@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 
 from dovetail.evaluation.claims.trial import begin_peak, machine, peak_bytes
-from dovetail.models.pretrained import write_json
+from dovetail.models.files import write_json
 
 P = ParamSpec("P")
 T = TypeVar("T")

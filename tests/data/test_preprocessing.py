@@ -51,6 +51,16 @@ def test_crop_equals_torchvision(interpolation: str, size: tuple[int, int]) -> N
     assert torch.equal(result, wanted)
 
 
+@pytest.mark.parametrize("resize", ["crop", "squash"])
+@pytest.mark.parametrize("scaled", [64, 70, 73])
+@pytest.mark.parametrize("size", SIZES)
+def test_the_middle_of_a_larger_square_equals_torchvision(resize: str, scaled: int, size: tuple[int, int]) -> None:
+    image = noise(*size)
+    first = v2.Resize(scaled if resize == "crop" else (scaled, scaled), HOW["bicubic"])
+    wanted = v2.Compose([first, v2.CenterCrop(64), v2.PILToTensor()])(image)
+    assert torch.equal(Preprocessing(size=64, resize=resize, scaled=scaled).evaluate(image), wanted)
+
+
 def test_a_very_long_picture_is_cropped_without_being_enlarged_as_a_whole() -> None:
     image = noise(4000, 8)
     result = Preprocessing(size=64, resize="crop").evaluate(image)
@@ -254,7 +264,9 @@ def test_json_round_trip() -> None:
     [
         ({"size": 0}, "size must be at least 1"),
         ({"resize": "stretch"}, "resize must be one of squash, crop, pad, not 'stretch'"),
-        ({"interpolation": "lanczos"}, "interpolation must be one of bilinear, bicubic"),
+        ({"interpolation": "cubic"}, "interpolation must be one of nearest, bilinear, bicubic, lanczos"),
+        ({"scaled": 200}, "scaled must be at least the size 224"),
+        ({"scaled": 300, "resize": "pad"}, "no size of pad"),
         ({"std": (1.0, 0.0, 1.0)}, "std must be above 0"),
         ({"crop": (0.0, 1.0)}, "crop must be"),
         ({"crop": (0.9, 0.5)}, "crop must be"),

@@ -70,6 +70,17 @@ def test_batch_is_padded_to_its_longest(bpe: Tokenizer) -> None:
     assert alone[1] == [bpe.bos, bpe.eos]
 
 
+def test_padding_that_counts_as_text(bpe: Tokenizer, tmp_path: Path) -> None:
+    filled = Tokenizer(bpe.backend, bpe.context, bpe.pad, bpe.bos, bpe.eos, fill=True)
+    found, plain = filled(["a dog", "a dog on a mat"]), bpe(["a dog", "a dog on a mat"])
+    assert found.ids.shape == (2, bpe.context) and found.mask.all()
+    longest = plain.ids.shape[1]
+    assert torch.equal(found.ids[:, :longest], plain.ids) and (found.ids[:, longest:] == bpe.pad).all()
+    filled.save(tmp_path)
+    assert torch.equal(Tokenizer.load(tmp_path)(["a dog"]).ids, filled(["a dog"]).ids)
+    assert pickle.loads(pickle.dumps(filled)).fill
+
+
 def test_no_texts_and_a_single_one(bpe: Tokenizer) -> None:
     assert bpe([]).ids.shape == bpe([]).mask.shape == (0, 0)
     assert torch.equal(bpe("a dog").ids, bpe(["a dog"]).ids)

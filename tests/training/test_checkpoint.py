@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from dovetail.models.pretrained import CheckpointError
+from dovetail.models.files import CheckpointError
 from dovetail.training.checkpoint import State, load_checkpoint, newest, save_checkpoint
 from dovetail.training.ema import EMA
 from dovetail.training.optimizer import adamw

@@ -9,7 +9,8 @@ from dovetail.data.loading import default_workers
 from dovetail.data.records import DataError, Problems
 from dovetail.data.sources import Columns, Table, open_source
 from dovetail.evaluation.embed import embed as write_embeddings
-from dovetail.models.pretrained import load, read_json, write_json
+from dovetail.models.files import read_json, write_json
+from dovetail.models.pretrained import load
 from dovetail.ops.distributed import gather_objects, wait_for_all
 from dovetail.training.processes import is_main, meet, on_this_machine
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from dovetail.catalogue import CatalogueError
 from dovetail.data.loading import LoadingError
 from dovetail.data.records import DataError
-from dovetail.models.pretrained import CheckpointError
+from dovetail.models.files import CheckpointError
 from dovetail.training.watch import TrainingStopped
 
 COMMANDS = ("demo", "train", "evaluate", "embed", "compare", "verify", "methods", "show", "docs")

@@ -31,7 +31,13 @@ HALF: tuple[Triple, Triple] = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 VISIBLE = 0.25
 """A region of which less than this share of its area is left after cropping is dropped."""
 
-_HOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+_HOW = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+_CUT = {"nearest": "bilinear", "lanczos": "bicubic"}  # by what torch has for those that it lacks
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,9 @@ class Preprocessing:
     """The pixels a model expects. Squares of `size` pixels; bytes until `normalise`.
 
     resize, for evaluation: `squash` shows all and ignores the aspect ratio, `crop` the central square, `pad` all
-    in its own aspect ratio on a ground of the mean colour. interpolation: `bilinear` or `bicubic`, antialiased.
+    in its own aspect ratio on a ground of the mean colour or of `ground` (bytes). interpolation: `bilinear`, `bicubic`
+    or `lanczos`, antialiased, or `nearest`. scaled, for squash and crop: a square of which the central `size` pixels
+    are shown; None: of `size` pixels.
 
     For training, a random part: `crop` is the least and greatest share of the picture's area, `aspect` the least and
     greatest factor on its aspect ratio (the random-resized crop of Szegedy et al., "Going Deeper with Convolutions",
@@ -85,6 +93,8 @@ class Preprocessing:
     std: Triple = OPENAI[1]
     interpolation: str = "bicubic"
     resize: str = "squash"
+    scaled: int | None = None
+    ground: tuple[int, int, int] | None = None
     crop: tuple[float, float] = (0.5, 1.0)
     aspect: tuple[float, float] = (0.75, 4 / 3)
     flip: float = 0.5
@@ -95,6 +105,10 @@ class Preprocessing:
             (self.size >= 1, f"size must be at least 1, not {self.size}"),
             (self.resize in _FITS, f"resize must be one of {', '.join(_FITS)}, not {self.resize!r}"),
             (self.interpolation in _HOW, f"interpolation must be one of {', '.join(_HOW)}, not {self.interpolation!r}"),
+            (
+                self.scaled is None or (self.scaled >= self.size and self.resize != "pad"),
+                f"scaled must be at least the size {self.size}, and no size of pad, not {self.scaled}",
+            ),
             (min(self.std) > 0, f"std must be above 0, not {self.std}"),
             (0 < self.crop[0] <= self.crop[1] <= 1, f"crop must be 0 < least <= greatest <= 1, not {self.crop}"),
             (0 < self.aspect[0] <= self.aspect[1], f"aspect must be 0 < least <= greatest, not {self.aspect}"),
@@ -112,7 +126,7 @@ class Preprocessing:
 
     def whole(self, width: int, height: int) -> View:
         """The view for evaluation of a picture of this many pixels."""
-        return _FITS[self.resize].whole(width, height, self.size)
+        return _FITS[self.resize].whole(width, height, self.size, self.scaled or self.size)
 
     def part(self, width: int, height: int, rng: random.Random) -> View:
         """A random view for training, of whole pixels. Draws the same number of random numbers whatever the picture."""
@@ -135,7 +149,7 @@ class Preprocessing:
         if view.colour != (1.0, 1.0, 1.0):
             square = _coloured(square, view.colour)
         if view.place != (0, 0, self.size, self.size):
-            ground = Image.new("RGB", (self.size, self.size), tuple(round(255 * m) for m in self.mean))
+            ground = Image.new("RGB", (self.size, self.size), self._ground)
             ground.paste(square, (left, top))
             square = ground
         if view.flip:
@@ -152,15 +166,21 @@ class Preprocessing:
         x, y, x_end, y_end = (round(f * s) for f, s in zip(view.part, (width, height) * 2, strict=True))
         left, top, right, bottom = view.place
         part = pixels[y:y_end, x:x_end].permute(2, 0, 1)[None]
-        scaled = F.interpolate(part, (bottom - top, right - left), mode=self.interpolation, antialias=True)
+        how = _CUT.get(self.interpolation, self.interpolation)
+        scaled = F.interpolate(part, (bottom - top, right - left), mode=how, antialias=True)
         square = scaled[0].permute(1, 2, 0).numpy()[..., :3]
         if view.colour != (1.0, 1.0, 1.0):
             square = np.asarray(_coloured(Image.fromarray(np.ascontiguousarray(square)), view.colour))
         if view.flip:
             square, left, right = square[:, ::-1], self.size - right, self.size - left
         if square.shape[:2] != (self.size, self.size):
-            out[:] = torch.tensor([round(255 * m) for m in self.mean], dtype=torch.uint8).view(3, 1, 1)
+            out[:] = torch.tensor(self._ground, dtype=torch.uint8).view(3, 1, 1)
         np.copyto(out[:, top:bottom, left:right].numpy(), square.transpose(2, 0, 1))
+
+    @property
+    def _ground(self) -> tuple[int, int, int]:
+        red, green, blue = self.mean
+        return self.ground or (round(255 * red), round(255 * green), round(255 * blue))
 
     def evaluate(self, image: Image.Image) -> UInt8[Tensor, "3 h w"]:
         """The square for evaluation; `image` is RGB, as `images.decode` returns it."""
@@ -204,27 +224,28 @@ def _coloured(image: Image.Image, factors: Triple) -> Image.Image:
 class _Fit:
     """One way to make a square."""
 
-    whole: Callable[[int, int, int], View]  # width, height, size -> the view of the whole picture
+    whole: Callable[[int, int, int, int], View]  # width, height, size, scaled -> the view of the whole picture
     aspect: Callable[[int, int], float]  # width, height -> the aspect ratio of a random part
     place: Callable[[float, float, int], tuple[int, int, int, int]]  # width and height of a part, size -> View.place
 
 
-def _squash(width: int, height: int, size: int) -> View:
-    return View((0.0, 0.0, 1.0, 1.0), (0, 0, size, size))
+def _squash(width: int, height: int, size: int, scaled: int) -> View:
+    start = round((size - scaled) / 2)
+    return View((0.0, 0.0, 1.0, 1.0), (start, start, start + scaled, start + scaled))
 
 
-def _crop(width: int, height: int, size: int) -> View:
-    """Equal to torchvision's Resize(size) then CenterCrop(size), whose roundings it repeats."""
+def _crop(width: int, height: int, size: int, scaled: int) -> View:
+    """Equal to torchvision's Resize(scaled) then CenterCrop(size), whose roundings it repeats."""
     short, long = min(width, height), max(width, height)
     if long > 8 * short:  # all of it at this scale could be huge, and next to nothing of it is shown
         left, top = (width - short) / 2 / width, (height - short) / 2 / height
-        return View((left, top, 1 - left, 1 - top), (0, 0, size, size))
-    w, h = (size if side == short else int(size * side / short) for side in (width, height))
+        return View((left, top, 1 - left, 1 - top), _squash(short, short, size, scaled).place)
+    w, h = (scaled if side == short else int(scaled * side / short) for side in (width, height))
     x, y = round((w - size) / 2), round((h - size) / 2)
     return View((0.0, 0.0, 1.0, 1.0), (-x, -y, w - x, h - y))
 
 
-def _pad(width: int, height: int, size: int) -> View:
+def _pad(width: int, height: int, size: int, scaled: int) -> View:
     return View((0.0, 0.0, 1.0, 1.0), _centred(float(width), float(height), size))
 
 

@@ -36,7 +36,8 @@ _CLIP_REPLACED = {
 class Tokenizer:
     """Texts to ids, at most `context` of them a text, the end-of-text token included.
 
-    pad, bos, eos: ids of padding, beginning and end; None where the tokenizer adds no such token. HTML entities
+    pad, bos, eos: ids of padding, beginning and end; None where the tokenizer adds no such token. fill: every text is
+    padded to the context and the padding counts as text, as SigLIP's towers read it. HTML entities
     (`&amp;`) are resolved first, as captions from the web need. A special token written out in a text is plain text.
     Takes the backend over: its truncation and padding are set here. Picklable.
 
@@ -44,7 +45,13 @@ class Tokenizer:
     """
 
     def __init__(
-        self, backend: tokenizers.Tokenizer, context: int, pad: int = 0, bos: int | None = None, eos: int | None = None
+        self,
+        backend: tokenizers.Tokenizer,
+        context: int,
+        pad: int = 0,
+        bos: int | None = None,
+        eos: int | None = None,
+        fill: bool = False,
     ) -> None:
         added = backend.num_special_tokens_to_add(False)
         if context <= added:
@@ -53,9 +60,10 @@ class Tokenizer:
         backend.enable_truncation(context)
         backend.encode_special_tokens = True
         self.backend, self.context, self.pad, self.bos, self.eos = backend, context, pad, bos, eos
+        self.fill = fill
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        return Tokenizer, (self.backend, self.context, self.pad, self.bos, self.eos)
+        return Tokenizer, (self.backend, self.context, self.pad, self.bos, self.eos, self.fill)
 
     @property
     def vocab_size(self) -> int:
@@ -69,9 +77,9 @@ class Tokenizer:
         something else than a text is among them.
         """
         rows = [encoding.ids or [self.pad] for encoding in self._encode([texts] if isinstance(texts, str) else texts)]
-        longest = max(map(len, rows), default=0)
+        longest = self.context if self.fill else max(map(len, rows), default=0)
         ids = torch.tensor([row + [self.pad] * (longest - len(row)) for row in rows], dtype=torch.int64)
-        lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
+        lengths = torch.tensor([longest if self.fill else len(row) for row in rows], dtype=torch.int64)
         return Tokens(ids.view(len(rows), longest), torch.arange(longest)[None, :] < lengths[:, None])
 
     def decode(self, ids: Sequence[int] | torch.Tensor) -> str:
@@ -85,6 +93,7 @@ class Tokenizer:
         """Writes tokenizer.json and tokenizer_config.json."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         config = {"context": self.context, "pad": self.pad, "bos": self.bos, "eos": self.eos}
+        config |= {"fill": True} if self.fill else {}
         _write(Path(folder) / FILE, self.backend.to_str(pretty=False))
         _write(Path(folder) / CONFIG, json.dumps(config, indent=2) + "\n")
 
@@ -96,7 +105,9 @@ class Tokenizer:
         if not isinstance(config, dict) or (lost := {"context", "pad", "bos", "eos"} - set(config)):
             detail = f"has no {', '.join(sorted(lost))}" if isinstance(config, dict) else "holds no object"
             raise DataError(f"{Path(folder) / CONFIG}: {detail}; for a transformers folder use text.from_file")
-        return Tokenizer(backend, config["context"], config["pad"], config["bos"], config["eos"])
+        return Tokenizer(
+            backend, config["context"], config["pad"], config["bos"], config["eos"], config.get("fill", False)
+        )
 
     def _encode(self, texts: Sequence[Any]) -> list[tokenizers.Encoding]:
         for i, text in enumerate(texts):

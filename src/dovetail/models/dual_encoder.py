@@ -40,7 +40,7 @@ class DualEncoder(nn.Module):
     Args:
         image: the image tower.
         text: the text tower.
-        embed_dim: length of the embeddings.
+        embed_dim: length of the embeddings; None: no linear maps, the towers' own vectors share a space (SigLIP).
         preprocessing: how a picture becomes the tower's pixels.
         tokenizer: how a text becomes the tower's tokens.
         similarity: how alike an image and a text are; the one it is trained with.
@@ -52,7 +52,7 @@ class DualEncoder(nn.Module):
         self,
         image: Encoder,
         text: Encoder,
-        embed_dim: int,
+        embed_dim: int | None,
         preprocessing: Preprocessing,
         tokenizer: Tokenizer,
         similarity: Similarity,
@@ -61,13 +61,17 @@ class DualEncoder(nn.Module):
     ):
         super().__init__()
         self.image, self.text = image, text
-        self.embed_dim = embed_dim
+        if embed_dim is None and image.width != text.width:
+            raise ValueError(f"vectors of {image.width} and {text.width} numbers share no space: give an embed_dim")
+        self.projected, self.embed_dim = embed_dim is not None, image.width if embed_dim is None else embed_dim
         self.preprocessing, self.tokenizer, self.alike = preprocessing, tokenizer, similarity
-        self.image_projection = nn.Linear(image.width, embed_dim, bias=False)
-        self.text_projection = nn.Linear(text.width, embed_dim, bias=False)
+        self.image_projection, self.text_projection = (
+            nn.Identity() if embed_dim is None else nn.Linear(tower.width, embed_dim, bias=False)
+            for tower in (image, text)
+        )
         if similarity.tokens:
-            self.image_token_projection = nn.Linear(image.token_width, embed_dim, bias=False)
-            self.text_token_projection = nn.Linear(text.token_width, embed_dim, bias=False)
+            self.image_token_projection = nn.Linear(image.token_width, self.embed_dim, bias=False)
+            self.text_token_projection = nn.Linear(text.token_width, self.embed_dim, bias=False)
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
         self.bias = None if bias is None else nn.Parameter(torch.tensor(float(bias)))
 

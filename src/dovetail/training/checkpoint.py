@@ -25,7 +25,7 @@ from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceSt
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.tensor import DTensor
 
-from dovetail.models.pretrained import CheckpointError, check_fit, read_json, write_json
+from dovetail.models.files import CheckpointError, check_fit, read_json, write_json
 from dovetail.ops.distributed import this_process, wait_for_all
 from dovetail.training.ema import EMA
 from dovetail.training.sharding import local

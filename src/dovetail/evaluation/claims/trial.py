@@ -21,7 +21,8 @@ from dovetail.evaluation.claims.fingerprint import code, describe, digest, modul
 from dovetail.evaluation.claims.sources import Source, of_seed, opened
 from dovetail.evaluation.validation import validation
 from dovetail.models.dual_encoder import DualEncoder
-from dovetail.models.pretrained import load, read_json, write_json
+from dovetail.models.files import read_json, write_json
+from dovetail.models.pretrained import load
 from dovetail.models.sizes import PLANS
 from dovetail.training.assemble import make_objective
 from dovetail.training.run import Recipe, device, fit, has_gpu
