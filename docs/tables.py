@@ -40,10 +40,13 @@ def with_fits(module: ModuleType, found: Found) -> str:
 # Each marker's benchmark, the file of its result, and how the benchmark shows it.
 BLOCKS: dict[str, tuple[str, str, Callable[[ModuleType, Found], str]]] = {
     "train_step": ("train_step", "train_step_cpu", rows_alone),
+    "train_step_b32": ("train_step", "train_step_b32_cpu", rows_alone),
     "profile": ("profile_step", "profile_cpu", rows_alone),
     "loss": ("loss", "loss_cpu", whole),
+    "loss_large": ("loss", "loss_large_cpu", whole),
     "data": ("data", "data_cpu", with_stages),
     "evaluate": ("evaluate", "evaluate_cpu", rows_alone),
+    "finetune": ("finetune", "finetune_cpu", rows_alone),
     "scaling": ("scaling", "scaling_cpu", with_fits),
 }
 

@@ -22,7 +22,7 @@ TOWER = "vit(size=32, patch=16, width=32, depth=1, heads=2)"
 SMALL = ["--size", "tiny", "--image", TOWER, "--batch", "16"]
 OPTIONS = [
     *SMALL, "--steps", "24", "--settings.ema", "0.9", "--settings.log_every", "1", "--settings.evaluations", "3",
-    "--settings.save_seconds", "0.1",
+    "--settings.save_seconds", "0.1", "--settings.precision", "fp32",
 ]  # fmt: skip
 
 

@@ -109,6 +109,9 @@ def test_of_two_methods_of_one_name_the_contract_decides() -> None:
     assert isinstance(rebuild(configuration(made)).similarity, _FilipSimilarity)
 
 
+UNSET = dict.fromkeys(("pool", "repool", "hidden", "out"))  # of timm
+
+
 @pytest.mark.parametrize(
     "spec, options",
     [
@@ -120,8 +123,8 @@ def test_of_two_methods_of_one_name_the_contract_decides() -> None:
             "vit(size=32, patch=8, width=16, depth=1, heads=2)",
             {"size": 32, "patch": 8, "width": 16, "depth": 1, "heads": 2},
         ),
-        ("timm:test_resnet", {"name": "test_resnet", "size": 160, "pretrained": False}),
-        ("timm(name='test_resnet', size=None)", {"name": "test_resnet", "size": 160, "pretrained": False}),
+        ("timm:test_resnet", {"name": "test_resnet", "size": 160, "pretrained": False, **UNSET}),
+        ("timm(name='test_resnet', size=None)", {"name": "test_resnet", "size": 160, "pretrained": False, **UNSET}),
     ],
 )
 def test_a_short_text_becomes_an_object(spec: str, options: dict[str, Any]) -> None:

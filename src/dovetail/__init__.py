@@ -17,12 +17,13 @@ except PackageNotFoundError:  # run from a source tree that was never installed
     __version__ = "0"
 
 
-def load(folder: str | Path, device: str = "cpu") -> "DualEncoder":
-    """Opens a run folder or a checkpoint folder as a model in evaluation mode; see
+def load(source: str | Path, device: str = "cpu", size: int | None = None, context: int | None = None) -> "DualEncoder":
+    """Opens a run, a checkpoint of Dovetail, transformers, open_clip, OpenAI or big_vision, or a hub id, as a model in
+    evaluation mode; for pictures of another `size` and texts of another `context` when asked. See
     `dovetail.models.pretrained.load`."""
     from dovetail.models import pretrained  # so that `import dovetail` does not wait for torch
 
-    return pretrained.load(folder, device)
+    return pretrained.load(source, device, size, context)
 
 
 __all__ = ["__version__", "load"]

@@ -18,6 +18,7 @@ from dovetail.contracts import Batch, Captions, Encoder, Features, Kind, PairLos
 from dovetail.data.preprocessing import Preprocessing
 from dovetail.data.text import train_bpe
 from dovetail.models.dual_encoder import DualEncoder
+from tests.models import hf_duals
 
 BERT = {
     "model_type": "bert",
@@ -33,11 +34,15 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "size": (32,),
     "patch": (8,),
     "width": (32,),
+    "inner": (32,),
     "depth": (2,),
     "heads": (2,),
     "vocabulary": (300,),
     "context": (32,),
+    "embed_dim": (16,),  # that of `dual_encoder`
+    "codes": (8,),
     "config": (BERT,),
+    "dual": tuple(hf_duals.CONFIGS[name] for name in ("altclip", "groupvit", "vit and bert")),
 }
 REQUIRED: dict[str, tuple[Any, ...]] = {"name": ("test_vit", "test_resnet")}  # only for arguments without a default
 
@@ -104,9 +109,9 @@ def features(b: int, n: int = 5, width: int = 6, dtype: torch.dtype = torch.floa
 
 def dual_encoder(loss: PairLoss | None = None, similarity: Similarity | None = None) -> DualEncoder:
     """A small model of the catalogue's first towers that scores as the loss and the similarity need it."""
-    towers = objects(Encoder)
-    image = next(t for t in towers if not reads_text(t))
-    text = next(t for t in towers if reads_text(t))
+    makes = [make for entry in catalogue.entries(Encoder) for make in makers(entry)]
+    image = next(tower for make in makes if not reads_text(tower := make()))
+    text = next(tower for make in makes if reads_text(tower := make()))
     return DualEncoder(
         image=image,
         text=text,

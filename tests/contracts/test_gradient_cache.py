@@ -90,7 +90,7 @@ ENGINE = Settings(precision="fp32")
 def _task(make: Make, dropout: float) -> Task:
     """A model in double precision that drops pixels' and words' features, and nothing else; the same for every call."""
     torch.manual_seed(0)
-    objective = make()
+    objective = make().double()
     model = dual_encoder(getattr(objective, "loss", None), getattr(objective, "similarity", None)).double().train()
     for module in model.modules():
         if isinstance(module, nn.Dropout):
@@ -99,7 +99,7 @@ def _task(make: Make, dropout: float) -> Task:
             module.attention_probs_dropout_prob = 0.0
     for name in [n for n, _ in model.named_children() if n.endswith("projection")]:
         setattr(model, name, nn.Sequential(nn.Dropout(dropout), getattr(model, name)))
-    return Task(model, objective)
+    return Task(model, objective.double())
 
 
 def _batch(task: Task) -> Batch:

@@ -263,7 +263,7 @@ def test_json_round_trip() -> None:
     ("options", "message"),
     [
         ({"size": 0}, "size must be at least 1"),
-        ({"resize": "stretch"}, "resize must be one of squash, crop, pad, not 'stretch'"),
+        ({"resize": "stretch"}, "resize must be one of squash, crop, crop_floor, pad, not 'stretch'"),
         ({"interpolation": "cubic"}, "interpolation must be one of nearest, bilinear, bicubic, lanczos"),
         ({"scaled": 200}, "scaled must be at least the size 224"),
         ({"scaled": 300, "resize": "pad"}, "no size of pad"),

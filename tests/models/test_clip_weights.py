@@ -4,15 +4,18 @@ import pytest
 import torch
 from open_clip.loss import ClipLoss, SigLipLoss
 from torch import Tensor, nn
+from transformers import CLIPConfig, CLIPModel
 
 from dovetail.contracts import PairLoss
 from dovetail.data.preprocessing import Preprocessing
 from dovetail.methods.objectives.contrastive import Contrastive
 from dovetail.methods.pair_losses.infonce import InfoNCE
 from dovetail.methods.pair_losses.siglip import SigLIP
-from dovetail.models.clip_weights import renamed
+from dovetail.models.clip_weights import from_transformers, original, renamed, to_transformers
 from dovetail.training.task import Task
 from tests.models.clip_pair import batch, captions, padded, pair
+
+SMALL = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -78,3 +81,38 @@ def test_says_what_is_of_another_architecture() -> None:
         renamed({"visual.layer1.0.conv1.weight": torch.zeros(1)})
     with pytest.raises(ValueError, match=r"attn.q_proj.weight is no tensor"):
         renamed({"transformer.resblocks.0.attn.q_proj.weight": torch.zeros(1)})
+
+
+def test_original_is_the_inverse_bit_for_bit() -> None:
+    _, theirs = pair(bias=-3.0)
+    state = theirs.state_dict()
+    again = original(renamed(state))
+    assert again.keys() == state.keys() - {"attn_mask"}
+    for name, value in again.items():
+        assert value.shape == state[name].shape and torch.equal(value, state[name]), name
+    fresh, other = pair()
+    fresh.load_state_dict(renamed(original(fresh.state_dict())))
+    other.load_state_dict(original(fresh.state_dict()), strict=False)
+    x = torch.randn(1, 3, 32, 32, dtype=torch.float64)
+    assert torch.allclose(other.encode_image(x), fresh.image_features(x).pooled)
+    with pytest.raises(ValueError, match="image.pool.probe is no tensor of clip_vit and clip_text"):
+        original({"image.pool.probe": torch.zeros(3)})
+
+
+def test_transformers_names_and_back_bit_for_bit() -> None:
+    state = CLIPModel(
+        CLIPConfig(text_config=SMALL, vision_config={**SMALL, "image_size": 16, "patch_size": 8})
+    ).state_dict()
+    older = {**state, "text_model.embeddings.position_ids": torch.arange(77)[None]}
+    assert from_transformers({"logit_scale": torch.ones(1)})["log_scale"].shape == ()
+    ours = from_transformers(older)
+    assert ours["image.patches.weight"].shape == (16, 3 * 64) and ours["log_scale"].shape == ()
+    layer = "text_model.encoder.layers.1.self_attn"
+    parts = [state[f"{layer}.{part}_proj.weight"] for part in "qkv"]
+    assert torch.equal(ours["text.transformer.blocks.1.qkv.weight"], torch.cat(parts))
+    again = to_transformers(ours)
+    assert again.keys() == state.keys()
+    for name, value in again.items():
+        assert value.shape == state[name].shape and torch.equal(value, state[name]), name
+    with pytest.raises(ValueError, match="logit_bias is no tensor of transformers' CLIPModel"):
+        from_transformers({"logit_bias": torch.zeros(1)})

@@ -205,3 +205,15 @@ def test_tokens_come_into_the_shared_space_when_the_similarity_reads_them() -> N
     assert texts.tokens.shape == (len(TEXTS), texts.mask.shape[1], 12)
     assert late.text_features(late.tokenizer(TEXTS)).tokens is None
     assert not any("token_projection" in name for name, _ in plain.named_parameters())
+
+
+def test_tokens_share_the_map_of_the_vectors_when_the_similarity_reads_none() -> None:
+    plain = model()
+    images, texts = torch.zeros(2, 3, 32, 32), plain.tokenizer(TEXTS)
+    seen, said = plain.image_features(images, tokens=True).tokens, plain.text_features(texts, tokens=True).tokens
+    assert seen is not None and said is not None
+    torch.testing.assert_close(seen, plain.image_projection(plain.image(images).tokens))
+    torch.testing.assert_close(said, plain.text_projection(plain.text(texts).tokens))
+    plain.text.token_width = 7
+    with pytest.raises(ValueError, match="the text tower's tokens have 7 numbers"):
+        plain.text_features(texts, tokens=True)

@@ -147,3 +147,17 @@ def test_starts_as_nearly_nothing_but_the_norm() -> None:
         for block in blocks.blocks:
             out = block(out, Layout(4, 16))
         assert 1.0 < out.var() / x.var() < 2.0
+
+
+def test_layer_scale_is_a_factor_on_each_branch() -> None:
+    plain, scaled = Transformer(WIDTH, 1, HEADS).double(), Transformer(WIDTH, 1, HEADS, layer_scale=0.5).double()
+    scaled.load_state_dict(plain.state_dict(), strict=False)
+    factors = {name: p for name, p in scaled.named_parameters() if name not in plain.state_dict()}
+    assert len(factors) == 2 and all(p.shape == (WIDTH,) and (p == 0.5).all() for p in factors.values())
+    block, layout, x = plain.blocks[0], Layout(2, 3), torch.randn(6, WIDTH, dtype=torch.float64)
+    for p in factors.values():
+        nn.init.normal_(p)
+    for linear, p in zip((block.out, block.down), factors.values(), strict=True):  # the same as scaled last maps
+        linear.weight.data.mul_(p[:, None])
+        linear.bias.data.mul_(p)
+    torch.testing.assert_close(scaled(x, layout), plain(x, layout))

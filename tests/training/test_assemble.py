@@ -1,10 +1,12 @@
 """From names to objects."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from dovetail.catalogue import CatalogueError, entry_of
@@ -17,13 +19,16 @@ from dovetail.models.sizes import PLANS
 from dovetail.training.assemble import (
     all_records,
     check_requirements,
+    continued,
     fitted,
     make_model,
     make_objective,
     make_text_tower,
     make_tokenizer,
+    usual_objective,
 )
 from tests import runs
+from tests.models.small import model as small
 
 PLAN = replace(PLANS["tiny"], image=runs.TOWER, text={"width": 32, "depth": 1, "heads": 2}, vocabulary=300)
 ROWS = [{"image": "a.jpg", "captions": ["one dog", "two dogs"]}, {"image": "b.jpg", "captions": ["a cat"]}]
@@ -100,6 +105,34 @@ def test_a_text_tower_must_know_every_token() -> None:
         DataError, match=r"the tokenizer has \d+ tokens, the text tower knows 260; give its --tokenizer"
     ):
         make_model(PLAN, None, text, runs.model().tokenizer, Preprocessing(), make_objective("infonce"))
+
+
+def test_a_trained_model_goes_on_with_the_loss_it_was_made_with() -> None:
+    original = runs.model()
+    assert usual_objective(original) == "infonce" and usual_objective(small(bias=-3.0)) == "siglip"
+    augment = Preprocessing(size=999, crop=(0.8, 1.0), flip=0.0)
+    made = continued(original, augment, make_objective("infonce"))
+    assert made.image is original.image and made.tokenizer is original.tokenizer
+    assert made.preprocessing == replace(original.preprocessing, crop=(0.8, 1.0), flip=0.0)
+    for name, tensor in original.state_dict().items():
+        assert torch.equal(made.state_dict()[name], tensor), name
+
+
+def test_a_loss_of_another_kind_starts_with_its_own_scale_and_bias() -> None:
+    original = small()
+    made = continued(original, Preprocessing(), make_objective("siglip"))
+    assert made.bias is not None and made.bias.item() == -10 and made.scale.item() == pytest.approx(10.0)
+    assert torch.equal(made.image_projection.weight, original.image_projection.weight)
+    back = continued(small(bias=-3.0), Preprocessing(), make_objective("infonce"))
+    assert back.bias is None and back.scale.item() == pytest.approx(1 / 0.07)
+
+
+def test_a_scale_above_the_bound_may_stay_there() -> None:
+    original = small(bias=-12.0)
+    original.log_scale.data.fill_(math.log(117.0))
+    made = continued(original, Preprocessing(), make_objective("siglip"))
+    made.clamp_scale()
+    assert made.scale.item() == pytest.approx(117.0)
 
 
 class _Declares:

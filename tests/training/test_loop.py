@@ -23,7 +23,7 @@ from dovetail.training.log import read_log
 from dovetail.training.loop import Trainer, Validate, accelerator
 from dovetail.training.settings import Settings, Steps
 from dovetail.training.task import Task
-from dovetail.training.watch import StuckWatch, TrainingStopped
+from dovetail.training.watch import StuckWatch, TrainingStopped, Watch
 from tests import runs
 
 SETTINGS = Settings(learning_rate=1e-3, precision="fp32", log_every=1, evaluations=0)
@@ -39,13 +39,13 @@ def _trainer(
     steps: int = 4,
     objective: nn.Module | None = None,
     validate: Validate | None = None,
-    watch: StuckWatch | None = None,
+    watches: tuple[Watch, ...] = (),
 ) -> Trainer:
     torch.manual_seed(0)
     task = Task(runs.model(), objective or make_objective("infonce"))
     console = Console(file=io.StringIO(), width=200)
     folder.mkdir(exist_ok=True)
-    return Trainer(task, settings, Steps(steps), folder, accelerator(settings), 0, validate, watch, console)
+    return Trainer(task, settings, Steps(steps), folder, accelerator(settings), 0, validate, watches, console)
 
 
 def _said(trainer: Trainer) -> str:
@@ -250,7 +250,7 @@ def test_data_that_ends_is_told(tmp_path: Path) -> None:
 
 
 def test_warns_when_nothing_is_learnt(tmp_path: Path) -> None:
-    trainer = _trainer(tmp_path, replace(SETTINGS, learning_rate=0.0), steps=8, watch=StuckWatch(0.1, patience=3))
+    trainer = _trainer(tmp_path, replace(SETTINGS, learning_rate=0.0), steps=8, watches=(StuckWatch(0.1, patience=3),))
     _run(trainer)
     assert _said(trainer).count("the level of a model that knows nothing") == 1
 

@@ -9,9 +9,8 @@ import torch
 import yaml
 
 from dovetail.data.records import DataError
-from dovetail.models.sizes import PLANS
+from dovetail.training.recipe import Recipe
 from dovetail.training.run import (
-    Recipe,
     _captions,
     begin_folder,
     budget,
@@ -20,45 +19,11 @@ from dovetail.training.run import (
     device,
     has_gpu,
 )
-from dovetail.training.settings import Minutes, Settings, Steps
+from dovetail.training.settings import Minutes, Steps
 from tests import runs
 from tests.training.test_assemble import surveyed
 
 CONFIG: dict[str, Any] = {"data": ["a.csv"], "steps": 3, "workers": 2, "settings": {"ema": 0.5}}
-
-
-def test_what_is_not_said_follows_from_the_size() -> None:
-    recipe = Recipe(size="small").resolved(1000, gpu=False)
-    plan = PLANS["small"]
-    assert (recipe.image, recipe.batch, recipe.settings.learning_rate) == (plan.image, plan.batch, plan.learning_rate)
-    assert recipe.epochs == 30.0 and recipe.steps is None and recipe.minutes is None
-    assert Recipe().resolved(1000, gpu=True).settings.precision == "bf16"
-
-
-def test_what_is_said_stands() -> None:
-    settings = Settings(learning_rate=0.5, precision="fp32")
-    asked = Recipe(size="tiny", image=runs.TOWER, steps=5, batch=7, captions_per_image=1, settings=settings)
-    assert asked.resolved(10**9, gpu=True) == asked
-    assert asked.resolved(1, gpu=False).resolved(1, gpu=False) == asked.resolved(1, gpu=False)
-
-
-@pytest.mark.parametrize(
-    ("recipe", "told"),
-    [
-        (Recipe(steps=1, epochs=1.0), "give one of them"),
-        (Recipe(steps=0), "--steps 0: give a number above 0"),
-        (Recipe(epochs=-1.0), "--epochs -1.0"),
-        (Recipe(minutes=0.0), "--minutes 0.0"),
-        (Recipe(batch=0), "--batch 0"),
-        (Recipe(captions_per_image=0), "--captions_per_image 0"),
-        (Recipe(settings=Settings(accumulate=0)), "--settings.accumulate 0"),
-        (Recipe(settings=Settings(micro_batch=0)), "--micro-batch 0: give a number above 0"),
-        (Recipe(batch=4, settings=Settings(accumulate=8)), "a batch of 4 cannot be divided into 8 micro-steps"),
-    ],
-)
-def test_what_cannot_be_is_refused(recipe: Recipe, told: str) -> None:
-    with pytest.raises(DataError, match=told):
-        recipe.resolved(100, gpu=False)
 
 
 def test_a_budget_counts_steps_epochs_or_minutes() -> None:

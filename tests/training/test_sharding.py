@@ -24,6 +24,7 @@ from dovetail.training.loop import Trainer, accelerator
 from dovetail.training.settings import Settings, Steps
 from dovetail.training.sharding import blocks, filled, local, outline
 from dovetail.training.task import Task
+from dovetail.training.tuning import tuning
 from tests import runs
 from tests.processes import run as in_processes
 from tests.training.test_processes import as_torchrun_does
@@ -48,8 +49,8 @@ def _model(kind: str) -> DualEncoder:
         model = DualEncoder(
             Timm("test_resnet", size=32), model.text, 16, model.preprocessing, model.tokenizer, model.alike
         )
-    if kind == "frozen scale":
-        model.log_scale.requires_grad_(False)
+    if kind in ("lora", "lock-image"):
+        tuning(kind).choose(model)
     return model
 
 
@@ -74,7 +75,7 @@ def _divided_or_copied(rank: int, folder: Path) -> list[tuple[str, Any, Any]]:
     as_torchrun_does(rank, 2)
     found = []
     for name, settings in VARIATIONS.items():
-        for kind in ("towers", "convolutions", "frozen scale") if name == "plain" else ("towers",):
+        for kind in ("towers", "convolutions", "lora", "lock-image") if name == "plain" else ("towers",):
             out = folder / f"{name} {kind}"
             copied = _run(rank, out / "copied", settings, kind)
             found.append((f"{name} {kind}", copied, _run(rank, out / "divided", replace(settings, shard=True), kind)))

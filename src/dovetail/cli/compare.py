@@ -12,7 +12,7 @@ from dovetail.evaluation.claims.sources import Files, Side, Source, opened
 from dovetail.evaluation.comparison import conclusion, table
 from dovetail.evaluation.report.comparison import write_comparison
 from dovetail.models.sizes import Size
-from dovetail.training.run import Recipe
+from dovetail.training.recipe import Recipe
 from dovetail.training.settings import Settings
 
 
@@ -61,8 +61,9 @@ def compare(
     """
     console = Console(stderr=True)
     recipe = Recipe(
-        "infonce", size, image, text, tokenizer, captions_per_image, augment, steps, epochs, minutes, batch, settings
-    )
+        "infonce", size, image, text, tokenizer, captions_per_image, augment,
+        steps, epochs, minutes, batch, settings,
+    )  # fmt: skip
     files = Files.of(data, columns)
     train, held_out = _sides(files, Files.of(val, columns) if val else None)
     comparison = contest(objectives, recipe, train, held_out, seeds, out / "trainings", console)

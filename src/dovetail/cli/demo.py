@@ -21,7 +21,8 @@ from dovetail.evaluation.benchmarks import RetrievalBenchmark, ZeroShotBenchmark
 from dovetail.evaluation.result import Results
 from dovetail.evaluation.validation import validation
 from dovetail.models.dual_encoder import DualEncoder
-from dovetail.training.run import Recipe, fit, has_gpu
+from dovetail.training.recipe import Recipe
+from dovetail.training.run import fit, has_gpu
 from dovetail.training.settings import Settings
 
 TRAIN, VALIDATION, SINGLE, SEVERAL = 12_000, 200, 500, 500  # scenes

@@ -29,11 +29,11 @@ def evaluate(
     Under torchrun the processes share the work; the figures are those of one.
 
     Args:
-        run: a run's folder.
+        run: a run, a checkpoint folder or file of any layout, or a hub id.
         data: files, folders, tar shards or hub ids; each is measured by itself.
         columns: which columns of a table hold what; guessed by name otherwise.
         templates: a file with one prompt a line, {} standing for the class; by default "a photo of a {}."
-        out: where to write the figures as JSON; by default metrics.json in the run's folder.
+        out: where to write the figures as JSON; by default metrics.json in the run's folder, or here.
         limit: measure no more than so many images of each.
     """
     model, results = Divided(Embedder(load(run, meet()))), []
@@ -52,6 +52,7 @@ def evaluate(
     if not is_main():
         return
     found = Results(tuple(results), {"run": run})
-    found.write(out or Path(run) / "metrics.json")
+    place = out or (Path(run) if Path(run).is_dir() else Path()) / "metrics.json"
+    found.write(place)
     Console().print(found.table())
-    Console(stderr=True).print(f"written to {out or Path(run) / 'metrics.json'}")
+    Console(stderr=True).print(f"written to {place}")

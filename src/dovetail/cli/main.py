@@ -19,7 +19,20 @@ from dovetail.data.records import DataError
 from dovetail.models.files import CheckpointError
 from dovetail.training.watch import TrainingStopped
 
-COMMANDS = ("demo", "train", "evaluate", "embed", "compare", "verify", "methods", "show", "docs")
+COMMANDS = (
+    "demo",
+    "train",
+    "evaluate",
+    "embed",
+    "convert",
+    "push",
+    "export",
+    "compare",
+    "verify",
+    "methods",
+    "show",
+    "docs",
+)
 POSITIONAL = ("run", "name", "methods", "objectives")  # parameters that are given without their names
 
 

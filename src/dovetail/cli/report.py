@@ -38,7 +38,8 @@ from dovetail.evaluation.result import Result, Results
 from dovetail.evaluation.retrieval import RetrievalResult
 from dovetail.training.assemble import make_objective
 from dovetail.training.log import read_log
-from dovetail.training.run import Recipe, Run
+from dovetail.training.recipe import Recipe
+from dovetail.training.run import Run
 
 WAYS = {"text_to_image": "Caption to image", "image_to_text": "Image to caption"}
 NAMES = {"median_rank": "median rank", "top1": "top 1", "top5": "top 5", "mean_per_class": "mean per class"}
@@ -46,8 +47,9 @@ NAMES = {"median_rank": "median rank", "top1": "top 1", "top5": "top 5", "mean_p
 
 def write_run_report(run: Run, recipe: Recipe, config: Mapping[str, Any], surveyed: Survey, results: Results) -> Path:
     """Writes report.html, and report.png with a few queries, into the run's folder; returns the page's path."""
-    retrieval = next((r for r in results.results if isinstance(_full(r), RetrievalResult)), None)
-    zero_shot = next((r for r in results.results if r is not retrieval and r.evidence is not None), None)
+    measured = [r for r in results.results if r.evidence is not None]
+    retrieval = next((r for r in measured if isinstance(_full(r), RetrievalResult)), None)
+    zero_shot = next((r for r in measured if not isinstance(_full(r), RetrievalResult)), None)
     evidence = retrieval.evidence if retrieval else None
     answers = examples(evidence) if evidence else None
     if answers:
@@ -92,7 +94,7 @@ def _headline(
         shown += [_figure(retrieval, k, f"{WAYS[k.partition('/')[0]].lower()}, {k.partition('/')[2]}") for k in keys]
     minutes = run.state.seconds / 60
     sentence = (
-        f"A dual encoder of {run.parameters['all'] / 1e6:.1f} million parameters, trained from scratch "
+        f"A dual encoder of {run.parameters['all'] / 1e6:.1f} million parameters, {_origin(config)} "
         f"with {recipe.objective} for {minutes:.1f} minutes on {surveyed.items:,} images "
         f"with {surveyed.captions:,} captions."
     )
@@ -102,6 +104,10 @@ def _headline(
         NextStep("Try another objective", "dovetail methods"),
     )
     return Headline(run.folder.name, sentence, tuple(shown[:3]), tuple(_cautions(run, config, retrieval)), steps)
+
+
+def _origin(config: Mapping[str, Any]) -> str:
+    return f"tuned ({config['tune']}) from {config['model']}" if config.get("model") else "trained from scratch"
 
 
 def _cautions(run: Run, config: Mapping[str, Any], retrieval: Result | None) -> list[str]:

@@ -1,5 +1,6 @@
 """Train a model on captioned images, evaluate it and write a report."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,27 @@ from dovetail.evaluation.benchmarks import RetrievalBenchmark
 from dovetail.evaluation.divided import Divided
 from dovetail.evaluation.result import Results
 from dovetail.evaluation.validation import validation
+from dovetail.models.pretrained import load
 from dovetail.models.sizes import Size
+from dovetail.training.assemble import usual_objective
 from dovetail.training.processes import is_main
-from dovetail.training.run import Recipe, fit, has_gpu
+from dovetail.training.recipe import Recipe
+from dovetail.training.run import Run, fit, has_gpu
 from dovetail.training.settings import Settings
+from dovetail.training.soften import softened
+from dovetail.training.tuning import Trained
+from dovetail.training.watch import repeated
 
 
 def train(
     data: list[str],
     out: Path = Path("runs/run"),
     val: list[str] | None = None,
-    objective: str = "infonce",
+    objective: str | None = None,
+    model: str | None = None,
+    tune: str | None = None,
+    wise: float | None = None,
+    watch: list[str] | None = None,
     size: Size | None = None,
     image: str | None = None,
     text: str | None = None,
@@ -55,7 +66,12 @@ def train(
         out: the run's folder; must be new, or hold this run when resuming.
         val: data to evaluate on, in the same forms; never trained on.
         objective: what to minimise: an objective, a pair loss or a similarity of `dovetail methods`, such as
-            siglip or contrastive(loss=siglip, similarity=cosine).
+            siglip or contrastive(loss=siglip, similarity=cosine). By default infonce, or with --model what suits it.
+        model: a trained model to begin with: a run, a checkpoint folder or file of transformers, open_clip, OpenAI or
+            big_vision, or a hub id.
+        tune: what of it to train: full, lora, heads, lock-image, lock-text, or last-2 for two blocks of each tower.
+        wise: with --model, keep a mean of the original (0) and the tuned weights (1), such as 0.5 (WiSE-FT).
+        watch: more data to evaluate on, such as what the model knew before, to see what it forgets.
         size: how large a model; by default what suits the data and the device.
         image: the image tower, such as timm:resnet18 or vit(size=112); by default the size's.
         text: the text tower, such as hf_text:FOLDER; by default the size's.
@@ -84,34 +100,60 @@ def train(
     surveyed = survey(sources, decode)
     need_captions(surveyed)
     tell(surveyed, console)
-    held_out = [_held_out(spec, columns) for spec in val or []]
+    if advice := repeated(surveyed.captions, surveyed.repeated_captions):
+        console.print(f"[yellow]warning:[/] {advice}")
+    held_out, watched = ([_held_out(spec, columns) for spec in specs or []] for specs in (val, watch))
+    trained = _trained(model, tune, wise, watched, held_out)
+    objective = objective or (usual_objective(trained.model) if trained else "infonce")
     if micro_batch is not None:
         settings = replace(settings, micro_batch=micro_batch)
     recipe = Recipe(
         objective, size, image, text, tokenizer, captions_per_image, augment, steps, epochs, minutes, batch, settings
-    ).resolved(surveyed.items, has_gpu())
-    config = {
-        "data": data,
-        "out": str(out),
-        "val": val,
-        "columns": asdict(columns),
-        "weights": weights,
-        "stream": stream,
-    }
+    ).resolved(surveyed.items, has_gpu(), trained)
+    config: dict[str, Any] = {"data": data, "out": str(out), "val": val, "columns": asdict(columns), "weights": weights}
+    config |= {"stream": stream, "model": model, "tune": trained and trained.tune, "wise": wise, "watch": watch}
     config |= plain(asdict(recipe)) | {"seed": seed, "workers": workers, "cache": plain(cache)}
-    check = validation(held_out)
-    run = fit(sources, surveyed, out, recipe, config, seed, weights, workers, check, resume, console, cache)
+    check = validation(held_out, watched)
+    run = fit(sources, surveyed, out, recipe, config, seed, weights, workers, check, resume, console, cache, trained)
+    if trained and wise is not None:
+        run = softened(run, trained.name, wise, check, console)
+    _finish(run, recipe, config, surveyed, held_out + watched, console)
+
+
+def _finish(
+    run: Run,
+    recipe: Recipe,
+    config: Mapping[str, Any],
+    surveyed: Survey,
+    held_out: Sequence[Source],
+    console: Console,
+) -> None:
+    """Measures the model on all that was held out, and reports."""
     model = Divided(Embedder(run.model))
     results = Results(
-        tuple(RetrievalBenchmark(s, f"retrieval on {s.name}")(model) for s in held_out), {"run": str(out)}
+        tuple(RetrievalBenchmark(s, f"retrieval on {s.name}")(model) for s in held_out), {"run": str(run.folder)}
     )
     if not is_main():
         return
-    results.write(out / "metrics.json")
+    results.write(run.folder / "metrics.json")
     write_run_report(run, recipe, config, surveyed, results)
     if held_out:
         Console().print(results.table())
-    console.print(f"report: {out / 'report.html'}   model: dovetail.load({str(out)!r})", soft_wrap=True)
+    place = str(run.folder)
+    console.print(f"report: {run.folder / 'report.html'}   model: dovetail.load({place!r})", soft_wrap=True)
+
+
+def _trained(
+    model: str | None, tune: str | None, wise: float | None, watched: Sequence[Source], held_out: Sequence[Source]
+) -> Trained | None:
+    """The trained model to begin with, if any. Raises DataError for options that do not go together."""
+    if wise is not None and (model is None or not 0 <= wise <= 1):
+        raise DataError(f"--wise {wise}: a share between 0 (the original of --model) and 1 (the tuned model)")
+    if watched and not held_out:
+        raise DataError("--watch shows what is forgotten beside what is learnt: give the latter with --val")
+    if model is None and tune is not None:
+        raise DataError(f"--tune {tune} is a way to train on from a trained model: give it with --model")
+    return None if model is None else Trained(model, load(model), tune or "full")
 
 
 def plain(value: Any) -> Any:

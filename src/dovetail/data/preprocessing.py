@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -75,9 +76,10 @@ class Preprocessing:
     """The pixels a model expects. Squares of `size` pixels; bytes until `normalise`.
 
     resize, for evaluation: `squash` shows all and ignores the aspect ratio, `crop` the central square, `pad` all
-    in its own aspect ratio on a ground of the mean colour or of `ground` (bytes). interpolation: `bilinear`, `bicubic`
-    or `lanczos`, antialiased, or `nearest`. scaled, for squash and crop: a square of which the central `size` pixels
-    are shown; None: of `size` pixels.
+    in its own aspect ratio on a ground of the mean colour or of `ground` (bytes). `crop_floor` is `crop`, but rounds
+    the middle of an odd number of pixels down, as transformers does, instead of to the even one, as torchvision.
+    interpolation: `bilinear`, `bicubic` or `lanczos`, antialiased, or `nearest`. scaled, for squash and crop: a square
+    of which the central `size` pixels are shown; None: of `size` pixels.
 
     For training, a random part: `crop` is the least and greatest share of the picture's area, `aspect` the least and
     greatest factor on its aspect ratio (the random-resized crop of Szegedy et al., "Going Deeper with Convolutions",
@@ -234,14 +236,14 @@ def _squash(width: int, height: int, size: int, scaled: int) -> View:
     return View((0.0, 0.0, 1.0, 1.0), (start, start, start + scaled, start + scaled))
 
 
-def _crop(width: int, height: int, size: int, scaled: int) -> View:
-    """Equal to torchvision's Resize(scaled) then CenterCrop(size), whose roundings it repeats."""
-    short, long = min(width, height), max(width, height)
-    if long > 8 * short:  # all of it at this scale could be huge, and next to nothing of it is shown
-        left, top = (width - short) / 2 / width, (height - short) / 2 / height
-        return View((left, top, 1 - left, 1 - top), _squash(short, short, size, scaled).place)
+def _crop(width: int, height: int, size: int, scaled: int, middle: Callable[[float], int] = round) -> View:
+    """Equal to torchvision's Resize(scaled) then CenterCrop(size), whose roundings it repeats; with `math.floor` as the
+    middle, to transformers' resize and center_crop."""
+    short = min(width, height)
     w, h = (scaled if side == short else int(scaled * side / short) for side in (width, height))
-    x, y = round((w - size) / 2), round((h - size) / 2)
+    x, y = middle((w - size) / 2), middle((h - size) / 2)
+    if max(width, height) > 8 * short:  # all of it at this scale could be huge, and next to nothing of it is shown
+        return View((x / w, y / h, (x + size) / w, (y + size) / h), _full(w, h, size))
     return View((0.0, 0.0, 1.0, 1.0), (-x, -y, w - x, h - y))
 
 
@@ -254,8 +256,8 @@ def _full(width: float, height: float, size: int) -> tuple[int, int, int, int]:
 
 
 def _centred(width: float, height: float, size: int) -> tuple[int, int, int, int]:
-    scale = size / max(width, height)
-    w, h = max(1, round(width * scale)), max(1, round(height * scale))
+    ratio = max(width, height) / size  # divided by, as timm and open_clip do, whose ties fall the same way then
+    w, h = max(1, round(width / ratio)), max(1, round(height / ratio))
     left, top = (size - w) // 2, (size - h) // 2
     return left, top, left + w, top + h
 
@@ -263,5 +265,6 @@ def _centred(width: float, height: float, size: int) -> tuple[int, int, int, int
 _FITS = {
     "squash": _Fit(_squash, lambda w, h: w / h, _full),
     "crop": _Fit(_crop, lambda w, h: 1.0, _full),
+    "crop_floor": _Fit(partial(_crop, middle=math.floor), lambda w, h: 1.0, _full),
     "pad": _Fit(_pad, lambda w, h: w / h, _centred),
 }

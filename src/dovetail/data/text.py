@@ -70,6 +70,11 @@ class Tokenizer:
         """Number of ids, the special ones included: every id is below it."""
         return max(self.backend.get_vocab_size(), self.pad + 1)
 
+    def with_context(self, context: int) -> "Tokenizer":
+        """The same for texts of up to another number of tokens."""
+        backend = tokenizers.Tokenizer.from_str(self.backend.to_str())  # its truncation is its own
+        return Tokenizer(backend, context, self.pad, self.bos, self.eos, self.fill)
+
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Ids of t texts, padded to the longest of them. One text alone counts as a list of one.
 
@@ -162,12 +167,16 @@ def clip_bpe(path: str | Path, context: int = 77) -> Tokenizer:
     pairs = [(left, right) for left, right in merges]
     backend = tokenizers.Tokenizer(models.BPE({w: i for i, w in enumerate(words)}, pairs, end_of_word_suffix="</w>"))
     backend.add_special_tokens(words[-2:])
-    replaced = [normalizers.Replace(Regex(old), new) for old, new in _CLIP_REPLACED.items()]
-    backend.normalizer = normalizers.Sequence([*replaced, normalizers.NFC(), normalizers.Lowercase()])
+    backend.normalizer = normalizers.Sequence([*repairs(), normalizers.Lowercase()])
     split = pre_tokenizers.Split(Regex(_CLIP_WORDS), behavior="removed", invert=True)
     backend.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(False, use_regex=False)])
     backend.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Replace("</w>", " ")])
     return Tokenizer(_ended(backend, *words[-2:]), context, 0, len(words) - 2, len(words) - 1)
+
+
+def repairs() -> list[normalizers.Normalizer]:
+    """What is repeated here of ftfy, with which CLIP's authors, and open_clip, clean texts: see `clip_bpe`."""
+    return [*(normalizers.Replace(Regex(old), new) for old, new in _CLIP_REPLACED.items()), normalizers.NFC()]
 
 
 def from_file(path: str | Path, context: int = 77) -> Tokenizer:

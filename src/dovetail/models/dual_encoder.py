@@ -18,7 +18,7 @@ from dovetail.data.text import Tokenizer
 from dovetail.models.embedding import joined, pieces
 from dovetail.ops.similarity import cosine, normalize
 
-MAX_SCALE = 100.0  # CLIP's bound on the learnt scale, without which training can run away
+MAX_SCALE = 100.0  # CLIP's bound on the learnt scale, without which training can run away; a greater one may go on
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ class DualEncoder(nn.Module):
             self.text_token_projection = nn.Linear(text.token_width, self.embed_dim, bias=False)
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
         self.bias = None if bias is None else nn.Parameter(torch.tensor(float(bias)))
+        self.max_scale = max(MAX_SCALE, scale)
 
     @property
     def device(self) -> torch.device:
@@ -87,22 +88,30 @@ class DualEncoder(nn.Module):
 
     @torch.no_grad()
     def clamp_scale(self) -> None:
-        """Keeps the scale within 1 and MAX_SCALE; called after each optimiser step."""
-        self.log_scale.clamp_(0, math.log(MAX_SCALE))
+        """Keeps the scale within 1 and `max_scale`; called after each optimiser step."""
+        self.log_scale.clamp_(0, math.log(self.max_scale))
 
     def image_features(self, images: Tensor, tokens: bool = False) -> Features:
         """Images (b 3 h w), bytes or normalised floats, in the shared space; with their tokens when asked."""
         if images.dtype == torch.uint8:
             images = self.preprocessing.normalise(images)
         found = self.image(images)
-        projected = self.image_token_projection(found.tokens) if tokens else None
+        projected = self._token_projection("image")(found.tokens) if tokens else None
         return Features(self.image_projection(found.pooled), projected, found.mask if tokens else None, found.grid)
 
     def text_features(self, texts: Tokens, tokens: bool = False) -> Features:
         """Texts in the shared space; with their tokens when asked."""
         found = self.text(texts)
-        projected = self.text_token_projection(found.tokens) if tokens else None
+        projected = self._token_projection("text")(found.tokens) if tokens else None
         return Features(self.text_projection(found.pooled), projected, found.mask if tokens else None)
+
+    def _token_projection(self, side: str) -> Any:
+        """The map of one tower's tokens: their own where the similarity reads tokens, else that of its vectors."""
+        tower, shared = getattr(self, side), getattr(self, f"{side}_projection")
+        own = getattr(self, f"{side}_token_projection", None)
+        if own is None and tower.token_width != tower.width:
+            raise ValueError(f"the {side} tower's tokens have {tower.token_width} numbers, its vectors {tower.width}")
+        return shared if own is None else own
 
     @overload
     def encode_image(

@@ -12,9 +12,13 @@ from huggingface_hub import snapshot_download
 
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.models.files import CheckpointError
-from dovetail.models.layouts import dovetail
+from dovetail.models.layouts import big_vision, checkpoints, dovetail, open_clip, transformers, transformers_dual
+from dovetail.models.lora import CONFIG as ADAPTER
+from dovetail.models.lora import adapted, base_of
+from dovetail.models.resize import Stretch, linear, resized
 
-FETCHED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.bin", "*.pt", "*.npz"]
+FETCHED = ["*.json", "*.txt", "*.model", "*.safetensors"]
+OLDER = ["*.bin", "*.pt", "*.npz"]  # weights of a place that has no safetensors
 
 
 class Layout(Protocol):
@@ -32,18 +36,43 @@ class Layout(Protocol):
         ...
 
 
-LAYOUTS: tuple[Layout, ...] = (dovetail,)  # the first that recognises a place reads it
+LAYOUTS: tuple[Layout, ...] = (
+    dovetail,
+    open_clip,
+    transformers_dual,
+    transformers,
+    big_vision,
+    checkpoints,
+)  # the first that recognises a place reads it
 save = dovetail.write
 
 
-def load(source: str | Path, device: str | torch.device = "cpu") -> DualEncoder:
+def load(
+    source: str | Path,
+    device: str | torch.device = "cpu",
+    size: int | None = None,
+    context: int | None = None,
+    stretch: Stretch = linear,
+) -> DualEncoder:
     """Opens a run, a checkpoint folder or file of any layout in LAYOUTS, or a hub id, as a model in evaluation mode.
 
-    All numbers become float32. Raises CheckpointError when there is nothing there, it is of no known layout, or its
-    files do not fit each other.
+    A folder with a peft adapter is the model that it adapts, with the adapter merged into it. All numbers become
+    float32. size, context, stretch: make the model read pictures of so many pixels and texts of so many tokens, see
+    `models.resize`. Raises CheckpointError when there is nothing there, it is of no known layout, or its files do not
+    fit each other, DataError for what cannot be resized.
     """
-    place = located(source)
-    return layout_of(place).read(place).float().to(device).eval()
+    model = opened(located(source)).float()
+    return resized(model, size, context, stretch).to(device).eval()
+
+
+def opened(place: Path) -> DualEncoder:
+    """The model in a file or folder, in the precision it is stored in."""
+    if (place / ADAPTER).is_file():
+        base = located(base_of(place))
+        if (base / ADAPTER).is_file():
+            raise CheckpointError(f"{place / ADAPTER}: adapts {base}, which is an adapter itself; merge that one first")
+        return adapted(opened(base), place)
+    return layout_of(place).read(place)
 
 
 def located(source: str | Path) -> Path:
@@ -56,7 +85,10 @@ def located(source: str | Path) -> Path:
             f"{source}: no such folder; expected a run or checkpoint folder, a checkpoint file or a hub id (owner/name)"
         )
     try:
-        return Path(snapshot_download(str(source), allow_patterns=FETCHED))
+        place = Path(snapshot_download(str(source), allow_patterns=FETCHED))
+        if any(place.glob("*.safetensors")):
+            return place
+        return Path(snapshot_download(str(source), allow_patterns=FETCHED + OLDER))
     except (OSError, ValueError) as error:  # offline, no such id, no access
         raise CheckpointError(
             f"{source}: neither a file or folder here nor a model that the hub hands out ({error})"

@@ -5,6 +5,8 @@ Normalization in the Transformer Architecture", 2020:
 
     x <- x + Attention(Norm(x));   x <- x + MLP(Norm(x)),   MLP = W2 GELU(W1 x)
 
+Each branch may carry a learnt factor for every dimension: Touvron et al., "Going deeper with Image Transformers", 2021.
+
 Tokens travel flat, (m d), without the padding; a Layout knows where each one lies in the padded frame (b n), in which
 attention alone is computed.
 """
@@ -38,6 +40,8 @@ class Layout:
     def of(mask: Bool[Tensor, "b n"], causal: bool = False) -> "Layout":
         """The layout of the places where `mask` is True. causal: the padding must come last, where none sees it."""
         b, n = mask.shape
+        if torch.compiler.is_exporting():  # an exported graph has no shapes that depend on what is read: padding stays
+            return Layout(b, n, None, None if causal else mask, causal)
         return Layout(b, n, mask.flatten().nonzero()[:, 0], None if causal else mask, causal)
 
     def spread(self, flat: Float[Tensor, "m d"]) -> Float[Tensor, "b n d"]:
@@ -74,8 +78,20 @@ def activation_named(name: str) -> Activation:
     return ACTIVATIONS[name]
 
 
+class LayerScale(nn.Module):
+    """A factor for every dimension, which starts at `value`."""
+
+    def __init__(self, width: int, value: float):
+        super().__init__()
+        self.factors = nn.Parameter(torch.full((width,), value))
+
+    def forward(self, x: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
+        return x * self.factors
+
+
 class Block(nn.Module):
-    """Self-attention and a two-layer perceptron, each added to what came in."""
+    """Self-attention and a two-layer perceptron, each added to what came in; layer_scale: where their factors start,
+    None for no factors."""
 
     def __init__(
         self,
@@ -84,6 +100,7 @@ class Block(nn.Module):
         mlp_ratio: float = 4.0,
         activation: Activation = nn.functional.gelu,
         eps: float = 1e-5,
+        layer_scale: float | None = None,
     ):
         super().__init__()
         self.heads, self.activation = heads, activation
@@ -94,10 +111,13 @@ class Block(nn.Module):
         self.norm_mlp = nn.LayerNorm(width, eps)
         self.up = nn.Linear(width, hidden)
         self.down = nn.Linear(hidden, width)
+        self.scale_attention, self.scale_mlp = (
+            nn.Identity() if layer_scale is None else LayerScale(width, layer_scale) for _ in range(2)
+        )
 
     def forward(self, x: Float[Tensor, "m d"], layout: Layout) -> Float[Tensor, "m d"]:
-        x = x + self.out(self._attend(self.qkv(self.norm_attention(x)), layout))
-        return x + self.down(self.activation(self.up(self.norm_mlp(x))))
+        x = x + self.scale_attention(self.out(self._attend(self.qkv(self.norm_attention(x)), layout)))
+        return x + self.scale_mlp(self.down(self.activation(self.up(self.norm_mlp(x)))))
 
     def _attend(self, qkv: Tensor, layout: Layout) -> Tensor:
         q, k, v = layout.spread(qkv).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
@@ -115,11 +135,12 @@ class Transformer(nn.Module):
         mlp_ratio: float = 4.0,
         activation: Activation = nn.functional.gelu,
         eps: float = 1e-5,
+        layer_scale: float | None = None,
     ):
         super().__init__()
-        blocks = [Block(width, heads, mlp_ratio, activation, eps) for _ in range(depth)]
+        blocks = [Block(width, heads, mlp_ratio, activation, eps, layer_scale) for _ in range(depth)]
         self.blocks = nn.ModuleList(blocks)
-        self.norm = nn.LayerNorm(width, eps)
+        self.norm: nn.Module = nn.LayerNorm(width, eps)
         for block in blocks:
             for linear in (block.qkv, block.up):
                 nn.init.normal_(linear.weight, std=width**-0.5)

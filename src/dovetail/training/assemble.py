@@ -106,6 +106,42 @@ def make_model(
     )
 
 
+def usual_objective(model: DualEncoder) -> str:
+    """The pair loss that a trained model was made with: a bias is SigLIP's."""
+    return "infonce" if model.bias is None else "siglip"
+
+
+def continued(original: DualEncoder, augment: Preprocessing, objective: nn.Module) -> DualEncoder:
+    """A trained model that an objective can go on with: the same towers and maps, the objective's similarity, and of
+    `augment` how training views are drawn.
+
+    Scale and bias stay where the loss has what the model was trained with, a bias or none; otherwise both start as the
+    loss has it, and so do maps of tokens that the model has not had.
+    """
+    loss, similarity = getattr(objective, "loss", None), getattr(objective, "similarity", None)
+    bias = getattr(loss, "initial_bias", None) if loss is not None else original.bias
+    scale = getattr(loss, "initial_scale", 1 / 0.07)
+    same = (bias is None) == (original.bias is None)
+    how = replace(
+        original.preprocessing, crop=augment.crop, aspect=augment.aspect, flip=augment.flip, jitter=augment.jitter
+    )
+    made = DualEncoder(
+        original.image,
+        original.text,
+        original.embed_dim if original.projected else None,
+        how,
+        original.tokenizer,
+        similarity or original.alike,
+        scale=float(original.scale.detach()) if same else scale,
+        bias=None if bias is None else float(original.bias.detach()) if original.bias is not None else float(bias),
+    )
+    known = original.state_dict()
+    kept = {k: v for k, v in known.items() if "projection" in k and k in made.state_dict()}
+    kept |= {k: known[k] for k in ("log_scale", "bias") if same and k in known}
+    made.load_state_dict(kept, strict=False)
+    return made
+
+
 def fitted(augment: Preprocessing, tower: Any) -> Preprocessing:
     """The preprocessing with what the image tower declares: its size, and its normalisation unless one was asked
     for."""

@@ -172,7 +172,7 @@ def _last_surrogate(task: Task, batch: Batch, leaves: list[Tensor]) -> Float[Ten
 
 
 def _sum(terms: Mapping[str, Tensor]) -> Float[Tensor, ""]:
-    return torch.stack([t.float() for t in terms.values()]).sum()
+    return torch.stack([t.to(torch.promote_types(t.dtype, torch.float32)) for t in terms.values()]).sum()
 
 
 def _nothing_due(outputs: Any, like: Any) -> None:

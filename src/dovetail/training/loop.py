@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,8 @@ from dovetail.training.processes import meet
 from dovetail.training.settings import Budget, Settings
 from dovetail.training.sharding import filled, outline, prepared
 from dovetail.training.task import Task
-from dovetail.training.watch import StuckWatch, not_finite
+from dovetail.training.tuning import frozen_parts
+from dovetail.training.watch import Watch, not_finite
 
 NAMED = 100_000  # images that could not be used and are remembered by name
 
@@ -64,8 +65,9 @@ class Trainer:
         engine: from `accelerator`.
         seed: of whatever is random within a step, such as dropout.
         validate: evaluates during the run, or None.
-        watch: warns when nothing is learnt, or None.
+        watches: speak up when something is wrong.
         console: where progress is shown.
+        trained: whether the model has been trained before; then it is evaluated before the first step, too.
     """
 
     def __init__(
@@ -77,15 +79,18 @@ class Trainer:
         engine: Accelerator,
         seed: int = 0,
         validate: Validate | None = None,
-        watch: StuckWatch | None = None,
+        watches: Sequence[Watch] = (),
         console: Console | None = None,
+        trained: bool = False,
     ):
         self.settings, self.budget, self.folder, self.engine, self.seed = settings, budget, folder, engine, seed
-        self.validate, self.watch, self.console = validate, watch, console or Console(stderr=True)
+        self.validate, self.watches, self.console = validate, watches, console or Console(stderr=True)
+        self.trained = trained
         self.task = task.to(engine.device)
         self._outline = outline(self.task.model)
         self.module = prepared(self.task, engine, settings.shard)
         self.optimizer = adamw(self.task, settings)
+        self._frozen = frozen_parts(self.module)
         self.ema = EMA(self.task.model, settings.ema) if settings.ema else None
         self.state, self.pending = State(), _Pending()
         self._line, self._told = "", 0
@@ -127,6 +132,8 @@ class Trainer:
         self._shown = (time.monotonic(), self.state.images)
         source = _usable(batches(self.state.consumed), self)
         try:
+            if self.trained and self.validate and self.state.step == 0:
+                self._evaluate(self.validate, on_best)
             with bar(self.console) as shown:
                 line = shown.add_task("", total=1.0, visible=self.engine.is_main_process)
                 while (progress := self._progress()) < 1:
@@ -160,6 +167,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.module.train()
+        for part in self._frozen:
+            part.eval()
         total = torch.zeros((), device=self.engine.device)
         names: tuple[str, ...] = ()
         micro = list(islice(source, settings.accumulate))
@@ -207,9 +216,9 @@ class Trainer:
             rate = self.optimizer.param_groups[0]["lr"]
             figures = {"loss": mean, "learning_rate": rate, "scale": scale, "images": self.state.images}
             self.log.row(self.state.step, {**figures, "images_per_second": speed, "seconds": self.state.seconds})
-        warning = self.watch.see(losses) if self.watch else None
-        if warning and self.engine.is_main_process:
-            self.console.print(f"[yellow]warning:[/] {warning}")
+        for warning in filter(None, [watch.see(losses, scale) for watch in self.watches]):
+            if self.engine.is_main_process:
+                self.console.print(f"[yellow]warning:[/] {warning}")
 
     def _milestones(self, on_best: Callable[[DualEncoder], None]) -> None:
         """Evaluates and saves when it is time."""

@@ -19,7 +19,7 @@ def adamw(module: nn.Module, settings: Settings) -> torch.optim.AdamW:
     if not trained:
         raise ValueError("nothing to train: every parameter is frozen")
     groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": settings.weight_decay or 0.0},
         {"params": [p for p in trained if p.ndim == 1], "weight_decay": 0.0},
         # Scalars are never divided among processes, and the fused update takes no mixture.
         {"params": [p for p in trained if p.ndim == 0], "weight_decay": 0.0},

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import yaml
@@ -22,11 +22,13 @@ from dovetail.data.stream import Plan as Order
 from dovetail.data.survey import Survey
 from dovetail.data.text import Tokenizer
 from dovetail.models.dual_encoder import DualEncoder
+from dovetail.models.lora import has_lora, merged, write_adapter
 from dovetail.models.pretrained import load, save
-from dovetail.models.sizes import PLANS, Size, size_for
+from dovetail.models.sizes import PLANS
 from dovetail.training.assemble import (
     NEGATIVES,
     check_requirements,
+    continued,
     make_model,
     make_objective,
     make_text_tower,
@@ -36,62 +38,13 @@ from dovetail.training.checkpoint import State, newest
 from dovetail.training.log import bar
 from dovetail.training.loop import Trainer, Validate, accelerator
 from dovetail.training.processes import on_this_machine
-from dovetail.training.settings import Budget, Minutes, Settings, Steps
+from dovetail.training.recipe import DEFAULT_EPOCHS, Recipe
+from dovetail.training.settings import Budget, Minutes, Steps
 from dovetail.training.task import Task
-from dovetail.training.watch import StuckWatch, uninformed
+from dovetail.training.tuning import Trained, tuning
+from dovetail.training.watch import CollapseWatch, ScaleWatch, StuckWatch, Watch, uninformed
 
 CONFIG = "config.yaml"
-DEFAULT_EPOCHS = 30.0
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What to train and how; see the options of `dovetail train`. None: what suits the data and the device."""
-
-    objective: str = "infonce"
-    size: Size | None = None
-    image: str | None = None
-    text: str | None = None
-    tokenizer: str | None = None
-    captions_per_image: int | None = None
-    augment: Preprocessing = field(default_factory=Preprocessing)
-    steps: int | None = None
-    epochs: float | None = None
-    minutes: float | None = None
-    batch: int | None = None
-    settings: Settings = field(default_factory=Settings)
-
-    def resolved(self, items: int, gpu: bool) -> "Recipe":
-        """The same with every None that depends on the data or the device replaced by what is used.
-
-        Raises DataError for more than one of steps, epochs and minutes, and for a number of nothing.
-        """
-        accumulate = self.settings.accumulate
-        for name in ("steps", "epochs", "minutes", "batch", "captions_per_image"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise DataError(f"--{name} {value}: give a number above 0")
-        if accumulate < 1:
-            raise DataError(f"--settings.accumulate {accumulate}: give a number above 0")
-        if self.settings.micro_batch is not None and self.settings.micro_batch < 1:
-            raise DataError(f"--micro-batch {self.settings.micro_batch}: give a number above 0")
-        if sum(x is not None for x in (self.steps, self.epochs, self.minutes)) > 1:
-            raise DataError("--steps, --epochs and --minutes each say when to stop; give one of them")
-        size = self.size or size_for(items, gpu)
-        plan, settings = PLANS[size], self.settings
-        if (self.batch or plan.batch) < accumulate:
-            raise DataError(f"a batch of {self.batch or plan.batch} cannot be divided into {accumulate} micro-steps")
-        rate = plan.learning_rate if settings.learning_rate is None else settings.learning_rate
-        unsaid = self.steps is None and self.epochs is None and self.minutes is None
-        return replace(
-            self,
-            size=size,
-            image=self.image or plan.image,
-            epochs=DEFAULT_EPOCHS if unsaid else self.epochs,
-            batch=self.batch or plan.batch,
-            captions_per_image=self.captions_per_image or plan.captions_per_image,
-            settings=replace(settings, learning_rate=rate, precision=settings.precision or fast_precision(gpu)),
-        )
 
 
 @dataclass(frozen=True)
@@ -118,42 +71,43 @@ def fit(
     resume: bool = False,
     console: Console | None = None,
     cache: Path | None = None,
+    trained: Trained | None = None,
 ) -> Run:
-    """Trains a model from scratch on `sources`, keeping the best one so far in `folder`.
+    """Trains a model on `sources`, keeping the best one so far in `folder`.
 
     recipe: resolved. config: what to write as config.yaml. validate: see the loop; without it the last model is kept.
-    cache: keep resized pictures in this folder and train on crops of them; see data.cache.
+    cache: keep resized pictures in this folder and train on crops of them; see data.cache. trained: begin with this
+    model, which is changed, instead of random weights. Of a model tuned by LoRA the folder holds the merged one, and
+    the low-rank maps alone in adapter/.
     Raises DataError for a folder that holds another run, CheckpointError, TrainingStopped. Nothing is written before
     all that was asked for is known to be there.
     """
     console = console or Console(stderr=True)
     check_folder(folder, config, resume)
-    assert recipe.size is not None and recipe.batch is not None
-    plan = PLANS[recipe.size]
+    assert recipe.batch is not None
     engine = accelerator(recipe.settings)
     objective = make_objective(recipe.objective)
     check_requirements(objective, survey)
     kept = newest(folder / "checkpoints") if resume else None
     torch.manual_seed(seed)
-    text, vocabulary = make_text_tower(recipe.text, recipe.tokenizer) if recipe.text else (None, recipe.tokenizer)
-    tokenizer = Tokenizer.load(folder) if kept else make_tokenizer(vocabulary, sources, plan)
-    model = make_model(plan, recipe.image, text, tokenizer, recipe.augment, objective)
+    model = _begun(recipe, sources, objective, folder if kept else None, trained)
     order = Order(sources, recipe.batch // recipe.settings.accumulate, seed, weights)
     for warning in order.warnings:
         console.print(f"[yellow]warning:[/] {warning}")
     negatives = NEGATIVES in objective.requires
     pictures = _cached(cache, sources, model.preprocessing, engine, workers, console) if cache else None
-    collate = Collate(model.preprocessing, tokenizer, recipe.captions_per_image, negatives, pictures)
+    collate = Collate(model.preprocessing, model.tokenizer, recipe.captions_per_image, negatives, pictures)
     until = budget(recipe, order.epoch_length, order.batch * recipe.settings.accumulate)
     engine.wait_for_everyone()  # until all have looked at the folder
     if engine.is_main_process:
         begin_folder(folder, config)
         if not kept:
-            save(model, folder)
-    watch = _watch(objective, order.batch, _captions(recipe, survey, negatives))
+            _keep(model, folder, trained)
+    task = Task(model, objective)
+    watches = _watches(objective, model, order.batch, _captions(recipe, survey, negatives))
     trainer = Trainer(
-        Task(model, objective), recipe.settings, until, folder, engine, seed,
-        validate=validate, watch=watch, console=console,
+        task, recipe.settings, until, folder, engine, seed,
+        validate=validate, watches=watches, console=console, trained=trained is not None,
     )  # fmt: skip
     if kept and trainer.resume():
         console.print(f"continuing at step {trainer.state.step:,} ({trainer.state.seconds / 60:.1f} minutes in)")
@@ -163,7 +117,7 @@ def fit(
         return loader(mine, collate, default_workers(on_this_machine()) if workers is None else workers)
 
     def keep(best: DualEncoder) -> None:
-        save(best, folder)
+        _keep(best, folder, trained)
 
     state = trainer.run(batches, keep)
     if not state.evaluated:  # in any process: only the first knows the best score
@@ -172,6 +126,34 @@ def fit(
             keep(last)
     engine.wait_for_everyone()
     return Run(folder, load(folder, engine.device), state, trainer.problems, count_parameters(model))
+
+
+def _begun(
+    recipe: Recipe,
+    sources: Sequence[Table | Stream],
+    objective: torch.nn.Module,
+    kept: Path | None,
+    trained: Trained | None,
+) -> DualEncoder:
+    """What the run begins with: the trained model with what is tuned of it chosen, or random weights. kept: the folder
+    that the tokenizer of a continued run lies in."""
+    if trained is not None:
+        model = continued(trained.model, recipe.augment, objective)
+        tuning(trained.tune).choose(model)
+        return model
+    assert recipe.size is not None
+    plan = PLANS[recipe.size]
+    text, vocabulary = make_text_tower(recipe.text, recipe.tokenizer) if recipe.text else (None, recipe.tokenizer)
+    tokenizer = Tokenizer.load(kept) if kept else make_tokenizer(vocabulary, sources, plan)
+    return make_model(plan, recipe.image, text, tokenizer, recipe.augment, objective)
+
+
+def _keep(model: DualEncoder, folder: Path, trained: Trained | None) -> None:
+    """Writes the model; low-rank maps merged, and once more by themselves."""
+    if trained is not None and has_lora(model):
+        write_adapter(model, folder / "adapter", trained.name)
+        model = merged(model)
+    save(model, folder)
 
 
 def _cached(
@@ -243,13 +225,15 @@ def count_parameters(model: DualEncoder) -> dict[str, int]:
     return {name: sum(p.numel() for p in module.parameters()) for name, module in towers.items()}
 
 
-def _watch(objective: torch.nn.Module, images: int, captions: int) -> StuckWatch | None:
-    """Looks out for learning nothing, for objectives whose level of knowing nothing follows from a pair loss."""
+def _watches(objective: torch.nn.Module, model: DualEncoder, images: int, captions: int) -> list[Watch]:
+    """What looks after the run: for embeddings that become the same and a scale that runs away, and, for objectives
+    whose level of knowing nothing follows from a pair loss, for learning nothing."""
+    found: list[Watch] = [CollapseWatch(model), ScaleWatch(model.max_scale, float(model.scale.detach()))]
     loss = getattr(objective, "loss", None)
-    if not isinstance(loss, PairLoss):
-        return None
-    forward, backward = uninformed(loss, images, images * captions), uninformed(loss, images * captions, images)
-    return StuckWatch((forward + backward) / 2)
+    if isinstance(loss, PairLoss):
+        forward, backward = uninformed(loss, images, images * captions), uninformed(loss, images * captions, images)
+        found.append(StuckWatch((forward + backward) / 2))
+    return found
 
 
 def _captions(recipe: Recipe, survey: Survey, negatives: bool) -> int:
@@ -257,12 +241,6 @@ def _captions(recipe: Recipe, survey: Survey, negatives: bool) -> int:
     counts = (survey.captions - survey.negatives, survey.negatives if negatives else 0)
     most = recipe.captions_per_image or 1_000
     return max(1, sum(min(most, round(count / max(1, survey.items))) for count in counts))
-
-
-def fast_precision(gpu: bool) -> Literal["bf16", "fp32"]:
-    """bf16 where the device multiplies in it: on a processor that does not, it takes many times as long as fp32."""
-    able = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()  # no public word for it
-    return "bf16" if gpu or able else "fp32"
 
 
 def has_gpu() -> bool:

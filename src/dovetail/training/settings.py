@@ -10,7 +10,7 @@ class Settings:
 
     Args:
         learning_rate: at the peak, after the warm-up; None: what suits the size.
-        weight_decay: on matrices; gains, biases and the scale are spared.
+        weight_decay: on matrices; gains, biases and the scale are spared. None: what suits what is trained.
         warmup: share of the run over which the learning rate rises.
         clip: greatest norm of the gradient.
         accumulate: micro-steps a step; each sees batch / accumulate images and has its own negatives.
@@ -26,7 +26,7 @@ class Settings:
     """
 
     learning_rate: float | None = None
-    weight_decay: float = 0.1
+    weight_decay: float | None = None
     warmup: float = 0.05
     clip: float = 1.0
     accumulate: int = 1

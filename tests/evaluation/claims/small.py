@@ -6,7 +6,7 @@ from dovetail.data.worlds import Sampler, Scenes, World
 from dovetail.evaluation.benchmarks import RetrievalBenchmark
 from dovetail.evaluation.claims.claim import Claim, Found
 from dovetail.evaluation.claims.laboratory import RECIPE, UNTURNED
-from dovetail.training.run import Recipe
+from dovetail.training.recipe import Recipe
 
 TOWER = "vit(size=16, patch=8, width=16, depth=1, heads=1)"
 WORLD = World(Sampler((1, 2)))

@@ -63,3 +63,34 @@ def test_takes_a_name_or_a_configuration() -> None:
     for options in ({}, {"name": "a", "config": {"model_type": "bert"}}):
         with pytest.raises(ValueError, match="either the name of a model or its config"):
             HFText(**options)
+
+
+@pytest.mark.parametrize("pool", ["mean", "max", "first", "pooler"])
+def test_poolings_read_the_real_tokens_alone(pool: str) -> None:
+    tower, x = HFText(config={"model_type": "bert", **CONFIGS["bert"]}, pool=pool).eval(), _tokens()
+    found = tower(x)
+    assert found.tokens is not None
+    rows = [found.tokens[i, :n] for i, n in enumerate((6, 2, 4))]
+    expected = {
+        "mean": lambda row: row.mean(0),
+        "max": lambda row: row.amax(0),
+        "first": lambda row: row[0],
+        "pooler": lambda row: tower.body.pooler.dense(row[0]).tanh(),
+    }[pool]
+    torch.testing.assert_close(found.pooled, torch.stack([expected(row) for row in rows]))
+    tower(x).pooled.sum().backward()
+    assert not [name for name, p in tower.named_parameters() if p.grad is None]
+    with pytest.raises(ValueError, match="pool must be one of mean, max, first, pooler, not 'last'"):
+        HFText(config={"model_type": "bert"}, pool="last")
+
+
+def test_of_an_encoder_and_decoder_the_encoder_is_the_tower() -> None:
+    sizes = {"vocab_size": 50, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 2}
+    tower, x = HFText(config={"model_type": "mt5", **sizes}, hidden=5, out=(3, False)).eval(), _tokens()
+    expected = tower.body(input_ids=x.ids, attention_mask=x.mask.long()).last_hidden_state
+    found = tower(x)
+    assert torch.equal(found.tokens, expected) and found.pooled.shape == (3, 3) and tower.width == 3
+    again = rebuild(json.loads(json.dumps(configuration(tower)))).eval()
+    again.load_state_dict(tower.state_dict())
+    assert torch.equal(again(x).pooled, found.pooled)
+    assert not any("decoder" in name for name in tower.state_dict())

@@ -38,7 +38,7 @@ def test_reads_the_size_the_model_was_made_for_unless_told() -> None:
 def test_comes_back_without_its_pretrained_weights() -> None:
     tower = build("timm:test_resnet", Encoder)
     config = json.loads(json.dumps(configuration(tower)))
-    assert config["options"] == {"name": "test_resnet", "size": 160, "pretrained": False}
+    assert config["options"].items() >= {"name": "test_resnet", "size": 160, "pretrained": False}.items()
     again = rebuild(config)
     assert again.size == tower.size and again.pretrained is False
 
@@ -48,3 +48,27 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         Timm("resnet1888")
     with pytest.raises(ValueError, match=r"timm has no model called 'qqqqq'$"):
         Timm("qqqqq")
+
+
+def test_another_pooling_when_it_is_made_moves_the_last_norm_and_afterwards_does_not() -> None:
+    x = torch.randn(2, 3, 64, 64)
+    made, given = Timm("test_vit", 64, pool="avg").eval(), Timm("test_vit", 64, repool="avg").eval()
+    assert {n for n, _ in made.body.named_children() if n.endswith("norm")} == {"norm", "fc_norm"}
+    for tower, norm in ((made, made.body.fc_norm), (given, given.body.norm)):
+        assert isinstance(norm, torch.nn.LayerNorm)
+        theirs = timm.create_model(
+            "test_vit", num_classes=0, img_size=64, global_pool="avg" if tower is made else "token"
+        )
+        if tower is given:
+            theirs.reset_classifier(0, "avg")
+        theirs.load_state_dict(tower.body.state_dict())
+        torch.testing.assert_close(tower(x).pooled, theirs.eval()(x))
+
+
+def test_a_hidden_layer_and_a_map_follow_the_pooling() -> None:
+    plain, tower = Timm("test_resnet", 64).eval(), Timm("test_resnet", 64, hidden=10, out=(6, True)).eval()
+    plain.body.load_state_dict(tower.body.state_dict())
+    x = torch.randn(2, 3, 64, 64)
+    assert tower.width == 6 and tower.head.up is not None and tower.head.map is not None
+    expected = tower.head.map(torch.nn.functional.gelu(tower.head.up(plain(x).pooled)))
+    torch.testing.assert_close(tower(x).pooled, expected)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from dovetail.contracts import Benchmark
 from dovetail.evaluation.claims.outcome import Better
 from dovetail.evaluation.claims.sources import Source
-from dovetail.training.run import Recipe
+from dovetail.training.recipe import Recipe
 
 LEAST_SEEDS = 3
 

@@ -22,7 +22,8 @@ from dovetail.evaluation.intervals import Estimate, difference
 from dovetail.evaluation.result import Result
 from dovetail.training.assemble import check_requirements, make_objective
 from dovetail.training.log import read_log
-from dovetail.training.run import Recipe, has_gpu
+from dovetail.training.recipe import Recipe
+from dovetail.training.run import has_gpu
 
 MAIN = "mean_recall"
 LIBRARIES = ("torch", "timm", "transformers")

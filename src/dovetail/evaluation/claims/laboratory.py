@@ -9,7 +9,7 @@ from typing import Any
 from dovetail.data.preprocessing import HALF, Preprocessing
 from dovetail.data.worlds import Sampler, Scenes, Telling, Vocabulary, World
 from dovetail.evaluation.claims.claim import Claim
-from dovetail.training.run import Recipe
+from dovetail.training.recipe import Recipe
 from dovetail.training.settings import Settings
 
 TEST_SEED = 1_000

@@ -25,7 +25,8 @@ from dovetail.models.files import read_json, write_json
 from dovetail.models.pretrained import load
 from dovetail.models.sizes import PLANS
 from dovetail.training.assemble import make_objective
-from dovetail.training.run import Recipe, device, fit, has_gpu
+from dovetail.training.recipe import Recipe
+from dovetail.training.run import device, fit, has_gpu
 
 COST = "cost.json"
 RUNNING = ("dovetail.training.run", "dovetail.evaluation.claims.sources")

@@ -23,9 +23,10 @@ WANTED = (
     Wanted("Loss", {"loss": "training", "val*/loss": "validation"}),
     Wanted(
         "Recall at 10 on validation",
-        {"*text_to_image/R@10": "text to image", "*image_to_text/R@10": "image to text"},
+        {"val*text_to_image/R@10": "text to image", "val*image_to_text/R@10": "image to text"},
         unit="%",
     ),
+    Wanted("Learnt and forgotten: mean recall", {"val/mean_recall": "validation", "watch/mean_recall": "watched"}, "%"),
     Wanted("Learning rate", {"learning_rate": "learning rate"}),
     Wanted("Scale of the scores", {"scale": "scale"}),
 )

@@ -66,7 +66,7 @@ class ClipText(nn.Module):
         layout = Layout.of(x.mask, causal=True)
         flat = self.words(layout.pack(x.ids[..., None])[:, 0]) + flat_positions(layout, self.positions)
         tokens = layout.spread(self.transformer(flat, layout))
-        return Features(tokens[torch.arange(len(tokens), device=tokens.device), self._ends(x)], tokens, x.mask)
+        return Features(tokens[torch.arange(tokens.shape[0], device=tokens.device), self._ends(x)], tokens, x.mask)
 
     def _ends(self, x: Tokens) -> Int[Tensor, " t"]:
         """Where each text is pooled."""

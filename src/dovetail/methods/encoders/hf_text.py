@@ -2,22 +2,34 @@
 
 Wolf et al., "Transformers: State-of-the-Art Natural Language Processing", 2020.
 
-    tokens = last hidden states;   pooled = mean of the real tokens
+    tokens = last hidden states;   pooled = the mean of the real tokens, or what else `pool` says
 
 Shapes: ids (t l) -> pooled (t d), tokens (t l d). `hf_text:PATH` opens a folder or a hub id with its weights; the
 matching tokenizer is read from the same place. Remote code is never executed.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import snapshot_download
-from torch import nn
+from jaxtyping import Bool
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from dovetail.catalogue import implements
 from dovetail.contracts import Encoder, Features, Tokens
+from dovetail.nn.head import Head
 from dovetail.nn.transformer import mean_pool
+
+Pooled = Callable[[Any, Bool[Tensor, "t l"]], Tensor]
+POOLS: dict[str, Pooled] = {  # of what the model gives
+    "mean": lambda found, mask: mean_pool(found.last_hidden_state, mask),
+    "max": lambda found, mask: found.last_hidden_state.masked_fill(~mask[..., None], -torch.inf).amax(1),
+    "first": lambda found, mask: found.last_hidden_state[:, 0],
+    "pooler": lambda found, mask: found.pooler_output,
+}
 
 
 @implements(Encoder)
@@ -27,33 +39,50 @@ class HFText(nn.Module):
     Args:
         name: a folder or hub id whose weights to start from; None with `config`.
         config: the model's configuration as a dictionary, for a tower whose weights come from elsewhere.
+        pool: mean, max or first (of the real tokens), or pooler (BERT's head on the first token).
+        hidden: length of a hidden layer without a bias after the pooling, with a GELU; None: without.
+        out: how many numbers a linear map of the pooled vector gives, and whether it has a bias; None: no such map.
     """
 
-    def __init__(self, name: str | None = None, config: dict[str, Any] | None = None):
+    def __init__(
+        self,
+        name: str | None = None,
+        config: dict[str, Any] | None = None,
+        pool: str = "mean",
+        hidden: int | None = None,
+        out: Sequence[int] | None = None,
+    ):
         super().__init__()
         if (name is None) == (config is None):
             raise ValueError("hf_text takes either the name of a model or its config")
+        if pool not in POOLS:
+            raise ValueError(f"pool must be one of {', '.join(POOLS)}, not {pool!r}")
         self.origin = None if name is None else fetched(name)  # where the matching tokenizer lies
-        self.body: Any
+        whole: Any
         if config is not None:
-            self.body = AutoModel.from_config(AutoConfig.for_model(**config), trust_remote_code=False)
+            whole = AutoModel.from_config(AutoConfig.for_model(**config), trust_remote_code=False)
         else:
-            self.body = AutoModel.from_pretrained(str(self.origin), trust_remote_code=False, use_safetensors=True)
-        if hasattr(self.body, "pooler"):
-            self.body.pooler = None  # BERT's head on the first token: unused here, and DDP refuses unused parameters
+            whole = AutoModel.from_pretrained(str(self.origin), trust_remote_code=False, use_safetensors=True)
         # What is needed to make the tower again without the place that its weights came from.
-        self.name, self.config = None, self.body.config.to_dict()
+        self.name, self.config = None, whole.config.to_dict()
         self.config.pop("_name_or_path", None)
-        self.vocabulary = int(self.body.config.vocab_size)
-        self.width = self.token_width = int(self.body.config.hidden_size)
+        self.body: Any = whole.get_encoder() if getattr(whole.config, "is_encoder_decoder", False) else whole
+        if pool != "pooler" and hasattr(self.body, "pooler"):
+            self.body.pooler = None  # unused here, and DDP refuses unused parameters
+        self.pool, self.hidden, self.out = pool, hidden, out
+        self.vocabulary = int(whole.config.vocab_size)
+        self.token_width = int(whole.config.hidden_size)
+        self.head = Head(self.token_width, out, hidden, hidden_bias=False)
+        self.width = self.head.width
 
     def forward(self, x: Tokens) -> Features:
         """Token ids to one vector a text and one a token."""
         ids, mask = x.ids, x.mask
-        if not len(ids):  # a piece of a batch may be without captions, which transformers cannot read
+        if not ids.shape[0]:  # a piece of a batch may be without captions, which transformers cannot read
             ids, mask = ids.new_zeros(1, ids.shape[1]), mask.new_ones(1, ids.shape[1])
-        tokens = self.body(input_ids=ids, attention_mask=mask.long()).last_hidden_state[: len(x.ids)]
-        return Features(mean_pool(tokens, x.mask), tokens, x.mask)
+        found = self.body(input_ids=ids, attention_mask=mask.long())
+        pooled = self.head(POOLS[self.pool](found, mask))
+        return Features(pooled[: x.ids.shape[0]], found.last_hidden_state[: x.ids.shape[0]], x.mask)
 
 
 def fetched(name: str) -> str:

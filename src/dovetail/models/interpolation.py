@@ -1,0 +1,32 @@
+"""Between a model and what fine-tuning made of it: what was learnt is kept, what was known is forgotten less.
+
+Wortsman et al., "Robust fine-tuning of zero-shot models", 2022 (WiSE-FT).
+
+    theta(alpha) = (1 - alpha) theta_original + alpha theta_tuned
+"""
+
+import copy
+
+import torch
+
+from dovetail.models.dual_encoder import DualEncoder
+
+
+def interpolated(original: DualEncoder, tuned: DualEncoder, alpha: float) -> DualEncoder:
+    """A model whose every tensor lies between those of both; what only one of them has is `tuned`'s.
+
+    alpha: 0 is the original, 1 the tuned model. Raises ValueError for another alpha, or tensors of other shapes.
+    """
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must be between 0 (the original) and 1 (the tuned model), not {alpha}")
+    made, start = copy.deepcopy(tuned), original.state_dict()
+    state = made.state_dict()
+    with torch.no_grad():
+        for name, tensor in state.items():
+            first = start.get(name)
+            if first is None or not tensor.is_floating_point():
+                continue
+            if first.shape != tensor.shape:
+                raise ValueError(f"{name} has the shape {tuple(tensor.shape)}, in the original {tuple(first.shape)}")
+            tensor.copy_(torch.lerp(first.to(tensor), tensor, alpha))
+    return made
