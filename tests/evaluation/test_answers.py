@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from dovetail.catalogue import build
 from dovetail.contracts import Features
 from dovetail.data.records import Caption, Record
 from dovetail.data.sources.table import RecordTable
@@ -93,3 +94,10 @@ def test_little_data_is_shown_whole() -> None:
     evidence = _evidence(_Model(), count=2)
     assert [len(query.hits) for query in examples(evidence).text_queries] == [2] * 4
     assert similarities(evidence).matrix.shape == (2, 2)
+
+
+def test_a_similarity_that_learns_is_shown_as_any_other() -> None:
+    model = _Model()
+    model.similarity = build("lorentz")
+    shown = similarities(_evidence(model))
+    assert (shown.matrix.argmax(1) == np.arange(N)).all() and shown.matrix.max() <= 0

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dovetail.contracts import Features, PairLoss, RowFacts, Similarity
+from dovetail.ops.features import wide
 from dovetail.ops.sides import Side, Targets, same_ids
 from dovetail.ops.walk import Terms, Walk
 
@@ -57,16 +58,12 @@ def row_losses(loss: PairLoss, scores: Float[Tensor, "r c"], targets: Float[Tens
 
 
 def _prepared(side: Side, similarity: Similarity) -> Side:
-    """Half-precision features as float32: the logarithms of a softmax over a large batch need it."""
+    """The features in full precision, as the similarity wants them."""
     f = side.features
-    tokens = None if f.tokens is None or not similarity.tokens else _wide(f.tokens)
+    tokens = None if f.tokens is None or not similarity.tokens else wide(f.tokens)
     mask = f.mask if similarity.tokens else None
-    found = similarity.prepare(Features(_wide(f.pooled), tokens, mask, f.grid))
+    found = similarity.prepare(Features(wide(f.pooled), tokens, mask, f.grid))
     return Side(found, side.ids, side.weights.to(found.pooled.dtype), side.facts)
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def _value(terms: Terms, rows: Side, cols: Side, both: bool, scale: Tensor, bias: Tensor | None) -> Tensor:

@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from dovetail.contracts import Features
+
+
+def wide(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Half precision as float32: the logarithms of a softmax over a large batch need it."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def take(features: Features, rows: Int[Tensor, " r"]) -> Features:

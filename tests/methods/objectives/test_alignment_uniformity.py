@@ -112,7 +112,7 @@ def test_two_processes_are_one() -> None:
     x, y = _points()
     value = sum(_terms(AlignmentUniformity(), x, y, _batch()).values())
     value.backward()  # type: ignore[union-attr]
-    assert sum(p[0] for p in parts) / 2 == pytest.approx(float(value), abs=1e-10)
+    assert sum(p[0] for p in parts) / 2 == pytest.approx(float(value.detach()), abs=1e-10)
     torch.testing.assert_close(sum(p[1] for p in parts) / 2, x.grad)
     torch.testing.assert_close(sum(p[2] for p in parts) / 2, y.grad)
 

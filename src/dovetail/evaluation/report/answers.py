@@ -91,6 +91,7 @@ def mistakes(evidence: Evidence, count: int = 6) -> Mistakes:
     return Mistakes(tuple(found), tuple(captions))
 
 
+@torch.no_grad()
 def similarities(evidence: Evidence, seed: int = 0) -> Similarities:
     """The scores of a sample, and how the embeddings lie on the sphere."""
     assert evidence.captions is not None and evidence.owner is not None
@@ -145,6 +146,7 @@ def _picture(evidence: Evidence, record: int) -> Image.Image:
     return decode(evidence.records[record].image)
 
 
+@torch.no_grad()
 def _score(matching: Matching, query: int, item: int) -> float:
     left = take(matching.queries, torch.tensor([query]))
     return float(compare(matching.similarity, left, take(matching.gallery, torch.tensor([item]))))

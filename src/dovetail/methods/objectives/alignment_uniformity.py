@@ -28,6 +28,7 @@ from dovetail.contracts import Batch, Kind, Objective
 from dovetail.models.contrasting import Encoded, encoded, sides
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.ops.distributed import gather, sum_over_processes, world_size
+from dovetail.ops.features import wide
 from dovetail.ops.similarity import normalize
 
 
@@ -56,7 +57,7 @@ class AlignmentUniformity(nn.Module):
         """Both terms, weighted. The mean over processes is the value of the joined batch, and so are the gradients."""
         images, texts = sides(outputs, batch)
         with torch.autocast(batch.images.device.type, enabled=False):
-            x, y = (normalize(_wide(side.features.pooled)) for side in (images, texts))
+            x, y = (normalize(wide(side.features.pooled)) for side in (images, texts))
             squared = (x[batch.captions.owner] - y).square().sum(1)
             # The square root has no slope at 0, where a pair coincides.
             distances = squared if self.alpha == 2 else squared.clamp_min(1e-12).pow(self.alpha / 2)
@@ -75,10 +76,6 @@ class AlignmentUniformity(nn.Module):
         if not bool(count):
             return 0 * total  # no two different things
         return _joined(total / whole, (whole / count).log())
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def _mean(values: Float[Tensor, " n"], weights: Float[Tensor, " n"]) -> Float[Tensor, ""]:

@@ -28,6 +28,7 @@ from dovetail.models.contrasting import Encoded, encoded, sides
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.ops.contrast import contrast
 from dovetail.ops.distributed import gather
+from dovetail.ops.features import wide
 from dovetail.ops.sides import Side
 from dovetail.ops.similarity import normalize
 
@@ -71,8 +72,7 @@ class CLOOB(nn.Module):
         return {"image memory": in_images + unused, "text memory": in_texts}
 
     def _stored(self, side: Side) -> Float[Tensor, "n d"]:
-        x = side.features.pooled
-        return normalize(x.float() if x.dtype in (torch.bfloat16, torch.float16) else x)
+        return normalize(wide(side.features.pooled))
 
     def _side(self, side: Side, queries: Tensor, stored: Tensor) -> Side:
         return Side(Features(retrieved(queries, stored, self.beta)), side.ids, side.weights, side.facts)
