@@ -93,7 +93,7 @@ def test_what_is_learnt_stays_within_the_papers_bounds() -> None:
             similarity.log_curvature.fill_(log_curvature)
             similarity.log_factor.fill_(9.0)
         similarity.eval().prepare(x)
-        assert float(similarity.log_curvature) == log_curvature, "only training changes it"
+        assert similarity.log_curvature.item() == log_curvature, "only training changes it"
         similarity.train().prepare(x)
         assert float(similarity.log_curvature.exp()) == pytest.approx(kept)
         assert float(similarity.log_factor.exp()) == pytest.approx(4.0), "so that a is 1"
