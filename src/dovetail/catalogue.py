@@ -54,6 +54,12 @@ class Entry:
         """The constructor's parameters by name."""
         return dict(inspect.signature(self.make).parameters)
 
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """What the data must have; nothing where the class does not say."""
+        stated = getattr(self.make, "requires", ())
+        return stated if isinstance(stated, tuple) else ()
+
 
 C = TypeVar("C", bound=type)
 CITATION = re.compile(r'^(?P<authors>[^"\n]+?),\s+"(?P<title>[^"]+)",\s+(?P<year>\d{4})\.', re.MULTILINE)

@@ -4,7 +4,7 @@ Letters used everywhere: b images of a batch, t captions, r rows, c columns, n t
 d width, h w pixels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import Any, Protocol, Self, runtime_checkable
@@ -77,6 +77,45 @@ class Regions(_Tensors):
 
 
 @dataclass(frozen=True)
+class Crops:
+    """Further random views of each image that an objective asks for, in pixels of the model's own size.
+
+    count: views of an image. area: least and greatest share of the image's area. flip: probability of a mirror image.
+    jitter: strengths for brightness, contrast and saturation. See `data.preprocessing.Preprocessing`.
+    """
+
+    count: int = 1
+    area: tuple[float, float] = (0.5, 1.0)
+    flip: float = 0.5
+    jitter: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Views(_Tensors):
+    """Further random views of a batch's images, image by image and in the order in which the objective asked."""
+
+    images: UInt8[Tensor, "v 3 h w"] | Float[Tensor, "v 3 h w"]
+    owner: Int[Tensor, " v"]  # index into the batch's images
+    kind: Int[Tensor, " v"]  # index into the objective's `views`
+
+
+@dataclass(frozen=True)
+class Modality(_Tensors):
+    """What another sensor saw of a batch's images: one frame (depth, c = 1) or several (video, c = 3)."""
+
+    frames: UInt8[Tensor, "m f c h w"] | Float[Tensor, "m f c h w"]  # bytes; depth: 0 is nearest
+    owner: Int[Tensor, " m"]  # index into the batch's images
+
+
+@dataclass(frozen=True)
+class Concepts(_Tensors):
+    """The concepts that the captions of a batch's images name, each once an image."""
+
+    index: Int[Tensor, " p"]  # of the concept, in the objective's `vocabulary`
+    owner: Int[Tensor, " p"]  # index into the batch's images
+
+
+@dataclass(frozen=True)
 class Batch(_Tensors):
     """One step's data. Fields that the data does not have are None; an Objective's `requires` names those it needs."""
 
@@ -87,6 +126,10 @@ class Batch(_Tensors):
     regions: Regions | None = None
     labels: Int[Tensor, " b"] | None = None
     weights: Float[Tensor, " b"] | None = None
+    views: Views | None = None  # where the objective asks for some
+    depth: Modality | None = None
+    video: Modality | None = None
+    concepts: Concepts | None = None  # where the objective has a vocabulary
 
 
 @runtime_checkable
@@ -162,8 +205,9 @@ class PairLoss(Protocol):
 class Objective(Protocol):
     """What is minimised. A torch module, so that an objective may have parameters of its own.
 
-    requires: the names of the Batch fields it reads beyond images, captions and ids, `several captions`, or `negative
-    captions`: without the latter in it, captions of kind NEGATIVE are kept from the batch.
+    requires: what the data must have beyond images, captions and ids: names of Batch fields (`regions`, `depth`,
+    `video`), `several captions`, `long captions`, `synthetic captions`, or `negative captions`: without the last in it,
+    captions of kind NEGATIVE are kept from the batch. Views are made of any image: see `Viewing`.
 
     encode runs the towers and speaks of every item by itself; whatever compares items, or changes a state such as a
     queue, belongs to terms. Gradient caching relies on it: there encode sees a piece of the batch, twice, and terms the
@@ -177,6 +221,85 @@ class Objective(Protocol):
     def encode(self, model: Any, batch: Batch) -> Any: ...
 
     def terms(self, outputs: Any, batch: Batch) -> Mapping[str, Float[Tensor, ""]]: ...
+
+
+@runtime_checkable
+class Viewing(Protocol):
+    """An Objective that reads `Batch.views`: which further views of each image it wants."""
+
+    views: tuple[Crops, ...]
+
+
+@runtime_checkable
+class Naming(Protocol):
+    """An Objective that reads `Batch.concepts`. `vocabulary` gives the numbers of the concepts that the captions of
+    one image name; it is picklable, and known after `begin`."""
+
+    vocabulary: Callable[[Sequence[str]], Sequence[int]]
+
+
+@runtime_checkable
+class Beginning(Protocol):
+    """An Objective that must see the model, or the captions, before it can say what its parameters are.
+
+    Called once, before the first step, before a checkpoint is put back and before anything is distributed: what it
+    makes must depend on its arguments alone. It may change the model: freeze parts, add some.
+    """
+
+    def begin(self, model: Any, captions: Iterable[str]) -> None: ...
+
+
+@runtime_checkable
+class Ending(Protocol):
+    """An Objective that leaves the model otherwise than it trained it: that takes back what `begin` added, say.
+
+    Called once on a trained model, after the last step, or when a run is continued in a later stage (then before the
+    weights are put back)."""
+
+    def end(self, model: Any) -> None: ...
+
+
+@runtime_checkable
+class Advancing(Protocol):
+    """An Objective with a state of its own that follows the training: a teacher that trails the model, a schedule,
+    prototypes. `advance` is called before every step; progress: from 0 at the first to 1 at the end."""
+
+    def advance(self, model: Any, progress: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a training with an objective of its own: its share of the budget, relative to the others', and the
+    parts of the model (`image`, `text`, `image_projection`, ...) that do not learn meanwhile."""
+
+    objective: Objective
+    share: float = 1.0
+    frozen: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """A training in stages, one after the other, each with an optimiser of its own. A torch module that holds them.
+
+    requires: as of an Objective, for all stages together.
+    """
+
+    requires: tuple[str, ...]
+
+    @property
+    def stages(self) -> tuple[Stage, ...]: ...
+
+
+@runtime_checkable
+class Curator(Protocol):
+    """A stream of records to a stream of records: filters, rewrites or adds to what is said of each image.
+
+    requires: what the records must have, as of an Objective.
+    """
+
+    requires: tuple[str, ...]
+
+    def __call__(self, records: Iterable[Any]) -> Iterator[Any]: ...
 
 
 class Metric(Protocol):

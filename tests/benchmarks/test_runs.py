@@ -12,10 +12,11 @@ TINY = {
     "loss": ["--sizes", "64", "--rounds", "1"],
     "evaluate": ["--images", "30", "--classes", "10"],
     "scaling": ["--batches", "64", "128", "--galleries", "100", "200", "--rows", "100", "200", "--records", "8", "16"],
+    "grouped": ["--processes", "2", "--groups", "1", "2", "--batch", "8", "--steps", "2"],
 }
 
 
-SLOW = {"evaluate", "scaling"}  # each starts many processes
+SLOW = {"evaluate", "scaling", "grouped"}  # each starts many processes
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in TINY])

@@ -66,11 +66,11 @@ def test_an_option_without_default_is_required_and_none_at_all_is_said() -> None
     assert "It has no options." in docs.page(entry("plain", "Similarity", type("Plain", (), {})))
 
 
-def test_the_index_lists_by_contract_and_says_what_objectives_need() -> None:
+def test_the_index_lists_by_contract_and_says_which_objectives_the_data_are_enough_for() -> None:
     text = docs.index([entry("several", "Objective", Several), entry("toy", "Similarity", Toy)])
     assert text.index("## Objective") < text.index("## Similarity")
     assert "| [`toy`](similarities/toy.md) | Toy | two things are alike when they are equal. | 2020 |" in text
-    assert "| [`several`](objectives/several.md) | several captions, regions |" in text
+    assert "| several captions, regions | [`several`](objectives/several.md) | Give every image more than one" in text
     assert "## Claims\n\nNo claim has been measured yet." in text
 
 

@@ -16,6 +16,12 @@ def test_shows_card_options_and_file(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "methods/pair_losses/siglip.py" in told
 
 
+def test_a_paper_that_is_a_curator_and_an_objective_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["show", "tsvlc"])
+    told = capsys.readouterr().out
+    assert told.index("tsvlc (Curator)") < told.index("tsvlc (Objective)")
+
+
 @pytest.mark.parametrize(("name", "hint"), [("siglp", "did you mean siglip"), ("zzzz", "there are: ")])
 def test_an_unknown_name(capsys: pytest.CaptureFixture[str], name: str, hint: str) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -5,19 +5,44 @@ samples; else the default stands. A method whose required argument is called oth
 """
 
 import inspect
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from functools import cache, partial
+from tempfile import TemporaryDirectory
 from typing import Any, get_args
+from weakref import WeakKeyDictionary
 
 import pytest
 import torch
 
 from dovetail import catalogue, contracts
 from dovetail.catalogue import Entry
-from dovetail.contracts import Batch, Captions, Encoder, Features, Kind, PairLoss, Similarity, Tokens
+from dovetail.contracts import (
+    Advancing,
+    Batch,
+    Beginning,
+    Captions,
+    Concepts,
+    Encoder,
+    Ending,
+    Features,
+    Kind,
+    Modality,
+    Naming,
+    Objective,
+    PairLoss,
+    Regions,
+    Schedule,
+    Similarity,
+    Stage,
+    Tokens,
+    Viewing,
+    Views,
+)
 from dovetail.data.preprocessing import Preprocessing
 from dovetail.data.text import train_bpe
 from dovetail.models.dual_encoder import DualEncoder
+from dovetail.models.pretrained import save
 from tests.models import hf_duals
 
 BERT = {
@@ -28,6 +53,43 @@ BERT = {
     "num_attention_heads": 2,
     "intermediate_size": 64,
     "max_position_embeddings": 32,
+}
+
+
+@cache
+def _trained() -> TemporaryDirectory[str]:
+    """A small model on disk, the same in every process, as long as this one lives."""
+    folder = TemporaryDirectory()
+    with torch.random.fork_rng():
+        torch.manual_seed(9)
+        save(dual_encoder(), folder.name)
+    return folder
+
+
+def _teacher() -> str:
+    return _trained().name
+
+
+LVLM = {
+    "model_type": "llava",
+    "image_token_index": 299,
+    "vision_config": {
+        "model_type": "clip_vision_model",
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 32,
+        "patch_size": 8,
+    },
+    "text_config": {
+        "model_type": "phi",
+        "vocab_size": 300,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    },
 }
 # Where an argument has several values, each occurs in one sample at least.
 SMALL: dict[str, tuple[Any, ...]] = {
@@ -41,18 +103,54 @@ SMALL: dict[str, tuple[Any, ...]] = {
     "context": (32,),
     "embed_dim": (16,),  # that of `dual_encoder`
     "codes": (8,),
+    "least": (2,),  # of CAPTIONS that name a concept
+    "components": (3,),
+    "kept": (4,),
+    "widths": ((16, 32, 32),),
+    "depths": ((1, 1, 1),),
+    "episode": (8,),
+    "prototypes": (4,),
+    "experts": (3,),
+    "memory": (6,),
+    "image": (partial(catalogue.build, "vit(32, 8, 32, 2, 2)", Encoder),),
+    "text": (partial(catalogue.build, "text_transformer(300, 30, 32, 2, 2)", Encoder),),
+    "teacher": (partial(_teacher),),
+    "language": (partial(catalogue.build, "text_transformer(300, 32, 32, 2, 2)", Encoder),),
     "config": (BERT,),
+    "lvlm": (LVLM,),
     "dual": tuple(hf_duals.CONFIGS[name] for name in ("altclip", "groupvit", "vit and bert")),
 }
-REQUIRED: dict[str, tuple[Any, ...]] = {"name": ("test_vit", "test_resnet")}  # only for arguments without a default
+REQUIRED: dict[str, tuple[Any, ...]] = {  # only for arguments without a default
+    "name": ("test_vit", "test_resnet"),
+    "model": ("fill-mask",),  # a folder that test_curator makes
+}
+CAPTIONS = ["a photo of a cat", "two dogs", "a red car beside a house", "a cat and two dogs in a red car", "a house"]
+
+TOWERS = "clip_vit", "clip_text"  # plain ones, the first with a token that is no patch
 
 Make = Callable[[], Any]
+BEFORE: WeakKeyDictionary[Any, tuple[tuple[Stage, ...], tuple[str, ...]]] = WeakKeyDictionary()
+"""Of an objective that is one of a schedule's: the stages before it, and what does not learn in its own."""
 
 
 def samples(*wanted: type) -> list[Any]:
-    """Parameters for pytest: functions that make one object each, for every class of these contracts (of all)."""
+    """Parameters for pytest: functions that make one object each, for every class of these contracts (of all); among
+    objectives those of each schedule's stages."""
     found = [e for e in catalogue.entries() if not wanted or e.contract in {c.__name__ for c in wanted}]
-    return [pytest.param(make, id=f"{e.key}-{i}" if i else e.key) for e in found for i, make in enumerate(makers(e))]
+    named = [(f"{e.key}-{i}" if i else e.key, make) for e in found for i, make in enumerate(makers(e))]
+    if Objective in wanted:
+        named += [x for e in catalogue.entries(Schedule) for make in makers(e) for x in _stages(e.key, make)]
+    return [pytest.param(make, id=name) for name, make in named]
+
+
+def _stages(name: str, make: Make) -> list[tuple[str, Make]]:
+    return [(f"{name}-stage-{i}", partial(_stage, make, i)) for i in range(len(make().stages))]
+
+
+def _stage(make: Make, number: int) -> Any:
+    stages = make().stages
+    BEFORE[stages[number].objective] = stages[:number], stages[number].frozen
+    return stages[number].objective
 
 
 def makers(entry: Entry) -> list[Make]:
@@ -68,11 +166,12 @@ def objects(contract: type) -> list[Any]:
 
 
 def _choices(name: str, parameter: inspect.Parameter) -> tuple[Any, ...]:
+    if name in SMALL:
+        return SMALL[name]
     for hint in (parameter.annotation, *get_args(parameter.annotation)):
         if getattr(hint, "_is_protocol", False) and hint is getattr(contracts, hint.__name__):
             return tuple(make for e in catalogue.entries(hint) for make in makers(e))
-    required = REQUIRED.get(name, ()) if parameter.default is inspect.Parameter.empty else ()
-    return SMALL.get(name, required)
+    return REQUIRED.get(name, ()) if parameter.default is inspect.Parameter.empty else ()
 
 
 def _made(entry: Entry, options: dict[str, Any]) -> Any:
@@ -107,11 +206,11 @@ def features(b: int, n: int = 5, width: int = 6, dtype: torch.dtype = torch.floa
     return Features(torch.randn(b, width, dtype=dtype), torch.randn(b, n, width, dtype=dtype), mask)
 
 
-def dual_encoder(loss: PairLoss | None = None, similarity: Similarity | None = None) -> DualEncoder:
-    """A small model of the catalogue's first towers that scores as the loss and the similarity need it."""
-    makes = [make for entry in catalogue.entries(Encoder) for make in makers(entry)]
-    image = next(tower for make in makes if not reads_text(tower := make()))
-    text = next(tower for make in makes if reads_text(tower := make()))
+def dual_encoder(
+    loss: PairLoss | None = None, similarity: Similarity | None = None, towers: Sequence[str] = TOWERS
+) -> DualEncoder:
+    """A small model that scores as the loss and the similarity need it."""
+    image, text = (makers(catalogue.lookup(key, Encoder))[0]() for key in towers)
     return DualEncoder(
         image=image,
         text=text,
@@ -124,10 +223,107 @@ def dual_encoder(loss: PairLoss | None = None, similarity: Similarity | None = N
     )
 
 
-def batch() -> Batch:
-    """Five images, of which two are the same thing, with one to three captions each, one of them a hard negative."""
+def begun(objective: Any) -> DualEncoder:
+    """A small model with which an objective, and any stage before it, has begun, a step taken or two."""
+    earlier, frozen = BEFORE.get(objective, ((), ()))
+    towers = getattr(objective, "towers", TOWERS)  # where it can do with certain ones alone
+    model = dual_encoder(getattr(objective, "loss", None), getattr(objective, "similarity", None), towers)
+    for stage in earlier:
+        _begin(stage.objective, model)
+        if isinstance(stage.objective, Ending):
+            stage.objective.end(model)
+    for part in frozen:
+        getattr(model, part).requires_grad_(False)
+    _begin(objective, model)
+    return model
+
+
+def _begin(objective: Any, model: DualEncoder) -> None:
+    if isinstance(objective, Beginning):
+        objective.begin(model, CAPTIONS)
+    if isinstance(objective, Advancing):
+        objective.advance(model, 0.5)
+
+
+def batch(objective: Any = None) -> Batch:
+    """Five images, of which two are the same thing, with one to three captions each, one of them a hard negative; with
+    regions, depth and video of some, and what `objective` asks for (once it has begun)."""
     owner = torch.tensor([0, 0, 1, 2, 2, 2, 3, 4])
     kind = torch.full_like(owner, Kind.RAW)
     kind[4] = Kind.NEGATIVE
     pixels = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
-    return Batch(pixels, Captions(tokens(8), owner, kind), torch.tensor([7, 8, 9, 7, 11]), tuple("abcde"))
+    plain = Batch(pixels, Captions(tokens(8), owner, kind), torch.tensor([7, 8, 9, 7, 11]), tuple("abcde"))
+    return replace(
+        plain,
+        regions=_regions(),
+        depth=Modality(torch.randint(0, 256, (4, 1, 1, 32, 32), dtype=torch.uint8), torch.tensor([0, 1, 2, 4])),
+        video=Modality(torch.randint(0, 256, (4, 2, 3, 32, 32), dtype=torch.uint8), torch.tensor([0, 2, 3, 4])),
+        views=_views(objective) if isinstance(objective, Viewing) else None,
+        concepts=_concepts(objective) if isinstance(objective, Naming) else None,
+    )
+
+
+def _regions() -> Regions:
+    """Of three of the images, one of them a whole image; the second and the last phrase are the same."""
+    phrases = tokens(6)
+    ids, mask = (torch.cat([x[:5], x[1:2]]) for x in (phrases.ids, phrases.mask))
+    corners = torch.rand(6, 2) * 0.5
+    boxes = torch.cat([corners, corners + 0.1 + torch.rand(6, 2) * 0.4], 1)
+    boxes[3] = torch.tensor([0.0, 0.0, 1.0, 1.0])
+    return Regions(boxes, torch.tensor([0, 0, 0, 2, 3, 3]), Tokens(ids, mask))
+
+
+def _views(objective: Any) -> Views:
+    kinds = torch.tensor([kind for kind, crops in enumerate(objective.views) for _ in range(crops.count)])
+    pixels = torch.randint(0, 256, (5 * len(kinds), 3, 32, 32), dtype=torch.uint8)
+    return Views(pixels, torch.arange(5).repeat_interleave(len(kinds)), kinds.repeat(5))
+
+
+def _concepts(objective: Any) -> Concepts:
+    named = [list(objective.vocabulary([text])) for text in CAPTIONS]
+    numbers = torch.tensor([number for numbers in named for number in numbers], dtype=torch.int64)
+    return Concepts(numbers, torch.repeat_interleave(torch.tensor([len(numbers) for numbers in named])))
+
+
+def normalised(batch: Batch, how: Preprocessing) -> Batch:
+    """The same with floats in double precision for bytes."""
+
+    def double(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value._each(double)
+        if value.dtype != torch.uint8 or value.shape[-3] != 3:
+            return value.double() / 255 if value.dtype == torch.uint8 else value
+        return how.normalise(value.reshape(-1, *value.shape[-3:])).double().view(value.shape)
+
+    return batch._each(double)
+
+
+def shuffled(batch: Batch, images: torch.Tensor) -> Batch:
+    """The same batch with its images in the order `images`, and what they own in an order of its own."""
+    place = torch.empty_like(images)
+    place[images] = torch.arange(len(images))  # where each image now lies
+    own = {f.name: getattr(batch, f.name) for f in fields(batch)}
+    changed: dict[str, Any] = {k: v[images] for k, v in own.items() if isinstance(v, torch.Tensor)}
+    for name, value in own.items():
+        if hasattr(value, "owner"):
+            mixed = rows(value, torch.randperm(len(value.owner)))
+            changed[name] = replace(mixed, owner=place[mixed.owner])
+    return replace(batch, **changed, names=tuple(batch.names[i] for i in images))
+
+
+def part(batch: Batch, start: int, stop: int) -> Batch:
+    """The images start, ..., stop - 1 with what they own."""
+    own = {f.name: getattr(batch, f.name) for f in fields(batch)}
+    changed: dict[str, Any] = {k: v[start:stop] for k, v in own.items() if isinstance(v, torch.Tensor | tuple)}
+    for name, value in own.items():
+        if hasattr(value, "owner"):
+            mine = rows(value, ((value.owner >= start) & (value.owner < stop)).nonzero()[:, 0])
+            changed[name] = replace(mine, owner=mine.owner - start)
+    return replace(batch, **changed)
+
+
+def rows(value: Any, at: torch.Tensor) -> Any:
+    """The rows `at` of every tensor of a record."""
+    if isinstance(value, torch.Tensor):
+        return value[at]
+    return replace(value, **{f.name: rows(getattr(value, f.name), at) for f in fields(value)})

@@ -47,7 +47,7 @@ def test_its_data_is_what_its_objectives_need(found: Found) -> None:
     except DataError as error:
         pytest.skip(str(error))  # files that are not on this machine
     for recipe in found.claim.roles.values():
-        check_requirements(make_objective(recipe.objective), surveyed)
+        check_requirements(make_objective(recipe.objective), surveyed, recipe.sub_captions)
 
 
 @pytest.mark.claim

@@ -55,6 +55,21 @@ def test_counts_and_histograms(tmp_path: Path) -> None:
     }  # the source's own tally is left alone
 
 
+def test_what_objectives_may_require(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.jpg", "b.jpg", "d.jpg")
+    region = {"box": [0.0, 0.0, 0.5, 1.0], "phrase": "x"}
+    path = json_lines(
+        tmp_path / "x.jsonl",
+        {"image": "a.jpg", "caption": "x", "long_caption": "x. y.", "synthetic": ["y", "z"], "depth": "d.jpg"},
+        {"image": "b.jpg", "caption": "x", "negatives": ["u", "v", "w"], "regions": [region] * 2, "frames": ["d.jpg"]},
+    )
+    found = survey(open_source(path), decode)
+    captions = {"long captions": 1, "synthetic captions": 2, "negative captions": 3}
+    assert found.supply == {**captions, "regions": 1, "depth": 1, "video": 1}
+    assert found.negatives == 3 and found.captions == 8
+    assert json.loads(json.dumps(found.to_json()))["supply"] == found.supply
+
+
 def test_languages_and_characters(tmp_path: Path) -> None:
     pictures(tmp_path, "a.jpg")
     cell = {"zh": "两个女孩。", "ja": "猫 cat です", "ko": "두 소녀", "en": "two girls"}

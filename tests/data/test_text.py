@@ -70,6 +70,13 @@ def test_batch_is_padded_to_its_longest(bpe: Tokenizer) -> None:
     assert alone[1] == [bpe.bos, bpe.eos]
 
 
+def test_what_is_no_word_and_what_hides_one(bpe: Tokenizer) -> None:
+    assert bpe.special == (bpe.pad, bpe.bos, bpe.eos) and bpe.blank == bpe.pad, "its padding is never a word"
+    words = {w: i for i, w in enumerate(["[PAD]", "[MASK]", "a"])}
+    other = tokenizers.Tokenizer(models.WordLevel(words, unk_token="a"))
+    assert Tokenizer(other, 8).blank == 1 and Tokenizer(other, 8).special == (0,)
+
+
 def test_padding_that_counts_as_text(bpe: Tokenizer, tmp_path: Path) -> None:
     filled = Tokenizer(bpe.backend, bpe.context, bpe.pad, bpe.bos, bpe.eos, fill=True)
     found, plain = filled(["a dog", "a dog on a mat"]), bpe(["a dog", "a dog on a mat"])

@@ -37,6 +37,16 @@ def test_data_are_named_and_places_are_not() -> None:
     assert "somebody" not in card and "secret" not in card
 
 
+def test_a_folder_that_is_not_here_is_not_told_either() -> None:
+    card = _card(config={**CONFIG, "data": ["secret/photos.csv"], "model": "secret/epoch_3.pt"})
+    assert "- data: photos.csv\n" in card and "from epoch_3.pt" in card and "secret" not in card
+
+
+def test_a_mean_with_the_original_is_told() -> None:
+    assert "the weights are 0.3 of the tuned ones" in _card(config={**CONFIG, "wise": 0.3})
+    assert "WiSE-FT" not in _card()
+
+
 def test_figures_have_their_intervals_and_chance() -> None:
     card = _card()
     assert "| text_to_image/R@1 | 25.0 | 20.0 to 31.0 | 1.00 |" in card

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dovetail.models.interpolation import interpolated
+from dovetail.models.interpolation import draw_back, interpolated
 from tests.models.small import model
 
 
@@ -34,6 +34,13 @@ def test_neither_model_is_changed() -> None:
     interpolated(first, second, 0.5)
     for before, m in zip(kept, (first, second), strict=True):
         assert all(torch.equal(before[k], v) for k, v in m.state_dict().items())
+
+
+def test_a_model_is_drawn_back_to_what_it_was() -> None:
+    first, second = model(bias=1.0), model(bias=3.0)
+    wanted = interpolated(first, second, 0.25).state_dict()
+    draw_back(second, first.state_dict(), 0.25)
+    assert all(torch.equal(second.state_dict()[k], v) for k, v in wanted.items())
 
 
 def test_what_cannot_be_is_refused() -> None:

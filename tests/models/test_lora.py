@@ -12,7 +12,7 @@ import dovetail
 from dovetail.contracts import Features
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.models.files import CheckpointError
-from dovetail.models.lora import adapted, add_lora, has_lora, linear_maps, merged, write_adapter
+from dovetail.models.lora import adapted, add_lora, has_lora, linear_maps, merge, merged, write_adapter
 from dovetail.models.pretrained import save
 from tests.models.small import TEXTS, model, pictures
 
@@ -130,5 +130,20 @@ def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
 def test_towers_without_linear_maps_are_refused() -> None:
     made = _attending()
     made.image, made.text = nn.Conv2d(3, 3, 1), nn.Embedding(3, 3)
-    with pytest.raises(ValueError, match="neither tower has a linear map"):
+    with pytest.raises(ValueError, match="no linear map that LoRA could adapt is in image or text"):
         add_lora(made)
+
+
+def test_one_part_alone_and_merged_in_place() -> None:
+    torch.manual_seed(0)
+    made = model()
+    names, pixels = set(made.state_dict()), made.encode_image(pictures(3))
+    add_lora(made, rank=2, parts=("text.transformer.blocks",))
+    assert {n.split(".lora_")[0] for n, p in made.named_parameters() if p.requires_grad} == {
+        n for n in linear_maps(model()) if n.startswith("text.transformer.blocks.")
+    }
+    tuned = _moved(made).encode_text(TEXTS)
+    merge(made)
+    assert set(made.state_dict()) == names and not has_lora(made) and all(p.requires_grad for p in made.parameters())
+    np.testing.assert_allclose(made.encode_text(TEXTS), tuned, atol=1e-5)
+    assert np.array_equal(made.encode_image(pictures(3)), pixels)

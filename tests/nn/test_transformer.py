@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dovetail.nn.transformer import ACTIVATIONS, Layout, Transformer, activation_named, flat_positions, mean_pool
+from dovetail.nn.transformer import (
+    ACTIVATIONS,
+    Layout,
+    Transformer,
+    activation_named,
+    flat_positions,
+    last_token,
+    mean_pool,
+)
 
 WIDTH, DEPTH, HEADS = 16, 3, 4
 
@@ -51,6 +59,11 @@ def test_mean_pool_counts_real_tokens_only() -> None:
         torch.testing.assert_close(found[i], sum(tokens[i, j] for j in range(n)) / n)
     torch.testing.assert_close(mean_pool(tokens), tokens.mean(1))
     assert not mean_pool(tokens, torch.zeros(3, 5, dtype=torch.bool)).any()
+
+
+def test_last_token_is_the_last_real_one() -> None:
+    tokens = torch.randn(3, 5, 4)
+    assert torch.equal(last_token(tokens, _mask()), torch.stack([tokens[0, 2], tokens[1, 0], tokens[2, 4]]))
 
 
 def _reference(ours: Transformer) -> nn.TransformerEncoder:

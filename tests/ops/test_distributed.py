@@ -7,13 +7,17 @@ from torch import Tensor
 
 from dovetail.contracts import Features
 from dovetail.ops.distributed import (
+    add_to_process,
+    each_process,
     gather,
     gather_features,
     gather_objects,
+    joined_logsumexp,
     mean_over_processes,
     sum_over_processes,
     this_process,
     wait_for_all,
+    within,
     world_size,
 )
 from tests.processes import run
@@ -87,3 +91,52 @@ def test_one_process_needs_no_gather() -> None:
     assert world_size() == 1 and this_process() == 0 and gather_objects(x) == [x]
     assert gather(x) is x and gather_features(f, tokens=True) is f
     assert torch.equal(sum_over_processes(x), x) and not mean_over_processes(x).requires_grad
+
+
+def _in_groups(rank: int) -> dict[str, Any]:
+    """Groups of two of four processes; the backward pass is run outside."""
+    x = torch.arange(2.0)[:, None] + 10 * rank
+    x.requires_grad_()
+    found: dict[str, Any] = {}
+    for _ in range(2):  # the groups are made once
+        with within(2):
+            joined = gather(x)
+            total = torch.tensor([1.0, rank])
+            found |= {
+                "size": (world_size(), this_process()),
+                "joined": joined.detach().flatten().tolist(),
+                "in turn": [float(v.sum()) for (v,) in each_process([x.detach()]) if v is not None],
+                "mean": float(mean_over_processes(torch.tensor(float(rank)))),
+                "logsumexp": float(joined_logsumexp(torch.tensor(float(rank)))),
+                "told": gather_objects(rank),
+                "at second": total.tolist() if add_to_process(total, 1) else None,
+            }
+            wait_for_all()
+    (joined * (rank + 1)).sum().backward()
+    assert x.grad is not None
+    with within(8):
+        found["of fewer"] = world_size(), this_process()
+    try:
+        with within(3):
+            pass
+    except ValueError as error:
+        found["wrong"] = str(error)
+    return found | {"gradient": x.grad, "after": (world_size(), this_process())}
+
+
+def test_within_a_group_there_are_no_others() -> None:
+    for rank, f in enumerate(run(_in_groups, 4)):
+        first, second = members = (0, 1) if rank < 2 else (2, 3)
+        assert f["size"] == (2, rank % 2) and f["after"] == f["of fewer"] == (4, rank)
+        assert f["joined"] == [10.0 * first, 10 * first + 1, 10 * second, 10 * second + 1]
+        assert f["in turn"] == [20.0 * first + 1, 20.0 * second + 1] and f["told"] == [*members]
+        assert f["mean"] == first + 0.5
+        assert f["logsumexp"] == torch.tensor([float(first), second]).logsumexp(0)
+        assert f["at second"] == ([2, first + second] if rank % 2 else None)
+        assert f["gradient"].flatten().tolist() == [first + 1 + second + 1] * 2
+        assert f["wrong"] == "4 processes are no groups of 3; give a number that divides them"
+
+
+def test_a_single_process_is_a_group() -> None:
+    with within(8):
+        assert world_size() == 1

@@ -1,9 +1,13 @@
 """The patches that a text speaks of."""
 
+import itertools
+import math
+
 import pytest
 import torch
 
-from dovetail.ops.grouping import grouped
+from dovetail.ops.grouping import assigned, grouped, told_apart
+from dovetail.ops.similarity import cosine
 
 
 @pytest.mark.parametrize("threshold", [None, 0.0, 0.6])
@@ -52,3 +56,37 @@ def test_patches_that_are_all_alike_count_the_same() -> None:
     torch.testing.assert_close(found, torch.ones(2, 3, 4))
     found.sum().backward()
     assert alike.grad is not None and alike.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(("words", "patches"), [(3, 5), (4, 4), (5, 3), (5, 2)])
+def test_words_share_out_the_patches_as_the_best_of_all_ways_does(words: int, patches: int) -> None:
+    torch.manual_seed(0)
+    said, seen = torch.randn(4, words + 2, 3, dtype=torch.float64), torch.randn(4, patches, 3, dtype=torch.float64)
+    real = torch.arange(words + 2)[None, :] < torch.tensor([words, words, 1, 0])[:, None]
+    found = assigned(said, seen, real)
+    for t, count in enumerate((words, words, 1, 0)):
+        most = -(-count // patches)
+        alike = cosine(said[t, :count], seen[t])
+        ways = itertools.product(range(patches), repeat=count)
+        allowed = [way for way in ways if all(way.count(p) <= most for p in range(patches))]
+        best = max(allowed, key=lambda way: sum(float(alike[i, p]) for i, p in enumerate(way)))
+        assert torch.equal(found[t, :count], seen[t, list(best)])
+
+
+def test_which_patch_a_word_has_does_not_depend_on_the_padding() -> None:
+    said, seen, real = torch.randn(1, 9, 3), torch.randn(1, 4, 3), torch.arange(9)[None, :] < 3
+    assert torch.equal(assigned(said, seen, real)[:, :3], assigned(said[:, :3], seen, real[:, :3]))
+    assert len(assigned(said, seen, real)[0, :3].unique(dim=0)) == 3, "a patch each"
+
+
+def test_words_are_told_apart_within_their_text() -> None:
+    torch.manual_seed(0)
+    groups, words = torch.randn(2, 4, 3, dtype=torch.float64), torch.randn(2, 4, 3, dtype=torch.float64)
+    real = torch.tensor([[True] * 4, [True, True, False, False]])
+    found = told_apart(groups, words, real, torch.tensor(3.0, dtype=torch.float64))
+    for t, count in enumerate((4, 2)):
+        scores = (3 * cosine(groups[t], words[t])).tolist()
+        for k in range(count):
+            there = math.log(sum(math.exp(scores[k][j]) for j in range(count))) - scores[k][k]
+            back = math.log(sum(math.exp(scores[j][k]) for j in range(count))) - scores[k][k]
+            assert found[t, k].item() == pytest.approx((there + back) / 2, abs=1e-12)

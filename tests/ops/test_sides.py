@@ -19,6 +19,18 @@ def test_a_part_has_its_share_of_everything() -> None:
     assert torch.equal(part.features.mask, whole.features.mask[1:])
 
 
+def test_some_of_a_side_keep_their_order() -> None:
+    whole = side([3, 4, 5], [1.0, 2.0, 3.0], 2)
+    some = whole.only(torch.tensor([True, False, True]))
+    assert some.ids.tolist() == [3, 5] and some.weights.tolist() == [1.0, 3.0] and some.facts is None
+    assert torch.equal(some.features.pooled, whole.features.pooled[[0, 2]])
+    assert some.features.tokens is not None and whole.features.tokens is not None
+    assert torch.equal(some.features.tokens, whole.features.tokens[[0, 2]])
+    facts = Side(whole.features, whole.ids, whole.weights, torch.arange(6.0).view(3, 2))
+    assert facts.only(torch.tensor([False, True, False])).facts.tolist() == [[2.0, 3.0]]  # type: ignore[union-attr]
+    assert len(whole.only(torch.zeros(3, dtype=torch.bool)).ids) == 0
+
+
 def _dense(pairs: Pairs | None, shape: tuple[int, int]) -> list[list[float]]:
     found = torch.zeros(shape, dtype=torch.float64)
     if pairs is not None:

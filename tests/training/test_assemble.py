@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -51,7 +52,8 @@ def test_a_part_stands_for_the_whole_objective(spec: str, loss: str, similarity:
 
 @pytest.mark.parametrize("spec", ["sigclip", "vit", "siglip(bias=1)"])
 def test_what_is_no_objective_is_refused(spec: str) -> None:
-    with pytest.raises(CatalogueError, match=r"did you mean siglip|no Objective or PairLoss|takes \(initial_scale"):
+    told = r"did you mean siglip|no Objective or Schedule or PairLoss|takes \(initial_scale"
+    with pytest.raises(CatalogueError, match=told):
         make_objective(spec)
 
 
@@ -168,10 +170,38 @@ def test_an_objective_says_that_it_needs_several_captions(tmp_path: Path) -> Non
         DataError, match=r"needs several captions; .*photos\.jsonl has none\. Give every image.*contrastive"
     ):
         check_requirements(objective, one)
+    with pytest.raises(DataError, match="needs several captions"):
+        check_requirements(objective, one, sub_captions=3)
+    long = surveyed(tmp_path, {"long_caption": "One. Two."})
+    check_requirements(objective, long, sub_captions=2)
+    for count in (None, 1):
+        with pytest.raises(DataError, match="--sub_captions"):
+            check_requirements(objective, long, sub_captions=count)
 
 
-def test_an_objective_says_that_it_needs_negative_captions(tmp_path: Path) -> None:
-    objective = make_objective("negclip")
-    check_requirements(objective, surveyed(tmp_path, {"caption": "a", "negatives": "b"}))
-    with pytest.raises(DataError, match=r"needs negative captions; .*photos\.jsonl has none.*--columns\.negatives"):
+@pytest.mark.parametrize(
+    ("need", "row", "advice"),
+    [
+        ("negative captions", {"negatives": "b"}, "--columns.negatives, or .* dovetail curate tsvlc"),
+        ("long captions", {"long_caption": "b. c."}, "--columns.long"),
+        ("synthetic captions", {"synthetic": "b"}, "--columns.synthetic"),
+        ("regions", {"regions": [{"box": [0, 0, 1, 1], "phrase": "b"}]}, "--columns.regions"),
+        ("depth", {"depth": "0.png"}, "--columns.depth"),
+        ("video", {"frames": ["0.png", "0.png"]}, "--columns.video"),
+    ],
+)
+def test_a_requirement_is_met_or_comes_with_advice(
+    tmp_path: Path, need: str, row: dict[str, object], advice: str
+) -> None:
+    objective = make_objective("infonce")
+    objective.requires = (need,)
+    check_requirements(objective, surveyed(tmp_path, {"caption": "a", **row}, {"caption": "a"}))
+    with pytest.raises(DataError, match=rf"needs {need}; .*photos\.jsonl has none.*{advice}.*contrastive"):
         check_requirements(objective, surveyed(tmp_path, {"caption": ["a", "b"]}))
+
+
+def test_a_schedule_says_what_it_needs_too(tmp_path: Path) -> None:
+    schedule = SimpleNamespace(requires=("depth",), stages=())
+    check_requirements(schedule, surveyed(tmp_path, {"caption": "a", "depth": "0.png"}))
+    with pytest.raises(DataError, match="needs depth"):
+        check_requirements(schedule, surveyed(tmp_path, {"caption": "a"}))

@@ -35,6 +35,7 @@ def test_what_is_said_stands() -> None:
         (Recipe(minutes=0.0), "--minutes 0.0"),
         (Recipe(batch=0), "--batch 0"),
         (Recipe(captions_per_image=0), "--captions_per_image 0"),
+        (Recipe(sub_captions=0), "--sub_captions 0"),
         (Recipe(settings=Settings(accumulate=0)), "--settings.accumulate 0"),
         (Recipe(settings=Settings(micro_batch=0)), "--micro-batch 0: give a number above 0"),
         (Recipe(batch=4, settings=Settings(accumulate=8)), "a batch of 4 cannot be divided into 8 micro-steps"),

@@ -9,11 +9,10 @@ import torch
 import yaml
 
 from dovetail.data.records import DataError
+from dovetail.training.course import budget
 from dovetail.training.recipe import Recipe
 from dovetail.training.run import (
-    _captions,
     begin_folder,
-    budget,
     check_folder,
     count_parameters,
     device,
@@ -21,7 +20,6 @@ from dovetail.training.run import (
 )
 from dovetail.training.settings import Minutes, Steps
 from tests import runs
-from tests.training.test_assemble import surveyed
 
 CONFIG: dict[str, Any] = {"data": ["a.csv"], "steps": 3, "workers": 2, "settings": {"ema": 0.5}}
 
@@ -72,21 +70,6 @@ def test_something_else_is_left_alone(tmp_path: Path, resume: bool) -> None:
         with pytest.raises(DataError, match="is not a run of Dovetail; choose another --out, nothing was changed"):
             check_folder(path, CONFIG, resume)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
-
-
-def test_negative_captions_count_only_where_they_are_seen(tmp_path: Path) -> None:
-    """Two images with two true captions each, and three false ones."""
-    rows = [
-        {"caption": ["a", "b"], "negatives": ["c", "d", "e"]},
-        {"caption": ["f", "g"], "negatives": ["h", "i", "j"]},
-    ]
-    found = surveyed(tmp_path, *rows)
-    assert (found.captions, found.negatives) == (10, 6)
-    assert _captions(Recipe(), found, negatives=False) == 2
-    assert _captions(Recipe(), found, negatives=True) == 5
-    one = Recipe(captions_per_image=1)
-    assert _captions(one, found, negatives=False) == 1
-    assert _captions(one, found, negatives=True) == 2, "at most one of either sort"
 
 
 def test_parameters_are_counted() -> None:

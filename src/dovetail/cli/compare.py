@@ -28,6 +28,7 @@ def compare(
     tokenizer: str | None = None,
     columns: Columns = Columns(),  # noqa: B008 (frozen)
     captions_per_image: int | None = None,
+    sub_captions: int | None = None,
     augment: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
     steps: int | None = None,
     epochs: float | None = None,
@@ -52,6 +53,7 @@ def compare(
         tokenizer: a tokenizer file or folder, or CLIP's merges file; by default a BPE trained on the captions.
         columns: which columns of a table hold what; guessed by name otherwise.
         captions_per_image: how many captions of an image a step sees.
+        sub_captions: of each long caption a step sees that many sentences, drawn anew each time, instead of the whole.
         augment: the picture's preprocessing; size in pixels follows from the tower.
         steps: optimiser steps of each training.
         epochs: passes over the data of each training.
@@ -61,8 +63,8 @@ def compare(
     """
     console = Console(stderr=True)
     recipe = Recipe(
-        "infonce", size, image, text, tokenizer, captions_per_image, augment,
-        steps, epochs, minutes, batch, settings,
+        "infonce", size, image, text, tokenizer, augment, steps, epochs, minutes, batch, settings,
+        captions_per_image=captions_per_image, sub_captions=sub_captions,
     )  # fmt: skip
     files = Files.of(data, columns)
     train, held_out = _sides(files, Files.of(val, columns) if val else None)

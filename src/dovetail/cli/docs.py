@@ -11,9 +11,12 @@ import docstring_parser
 
 from dovetail import catalogue
 from dovetail.catalogue import CITATION, Entry
-from dovetail.cli import claims_tables
+from dovetail.cli import claims_tables, taxonomy
 from dovetail.evaluation.claims.outcome import Outcome, outcomes
+from dovetail.training.assemble import ADVICE
 
+TRAINED = ("Objective", "Schedule")
+SURVEY = "vlm_survey.md"
 _NOTE = "<!-- Written by `make docs` from {source}: change that instead. -->\n"
 
 
@@ -76,23 +79,23 @@ def index(entries: list[Entry], found: Sequence[Outcome] = ()) -> str:
         _NOTE.format(source="the docstrings under src/dovetail/methods and from results"),
         "# Methods",
         "Every method is one file with its paper, its formula and its tests. "
-        "`dovetail methods` prints these tables, `dovetail show KEY` a method's page.",
+        "`dovetail methods` prints these tables, `dovetail show KEY` a method's page. "
+        f"[Sorted as a survey of the field sorts them]({SURVEY}), they show what is akin.",
     ]
     for contract in sorted({entry.contract for entry in entries}):
         rows = [_row(entry) for entry in entries if entry.contract == contract]
         parts.append(f"## {contract}\n\n| key | name | what it is | year |\n|---|---|---|---|\n" + "\n".join(rows))
     parts.append("## Claims\n\n" + claims_tables.index_table(found, _links(entries)))
-    needs = [_need(entry) for entry in entries if entry.contract == "Objective"]
-    if needs:
-        head = "| objective | beyond images with a caption each |\n|---|---|\n"
-        parts.append("## What the objectives ask of the data\n\n" + head + "\n".join(needs))
+    parts += _usable([entry for entry in entries if entry.contract in TRAINED])
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def pages(found: Sequence[Outcome] = ()) -> dict[str, str]:
     """Every page by its path below docs/methods."""
     entries = catalogue.entries()
-    return {"index.md": index(entries, found)} | {_path(e): page(e, found) for e in entries}
+    note = _NOTE.format(source="the imports of the files under src/dovetail/methods")
+    survey = note + "\n" + taxonomy.page(entries, _links(entries))
+    return {"index.md": index(entries, found), SURVEY: survey} | {_path(e): page(e, found) for e in entries}
 
 
 def write(out: Path, found: Sequence[Outcome] = ()) -> int:
@@ -184,6 +187,16 @@ def _row(entry: Entry) -> str:
     )
 
 
-def _need(entry: Entry) -> str:
-    requires = getattr(entry.make, "requires", ())
-    return f"| [`{entry.key}`]({_path(entry)}) | {', '.join(requires) or 'nothing'} |"
+def _usable(entries: Sequence[Entry]) -> list[str]:
+    """What can be trained on which data, by what it asks of them."""
+    if not entries:
+        return []
+    asked = sorted({entry.requires for entry in entries}, key=lambda needs: (len(needs), needs))
+    rows = []
+    for needs in asked:
+        keys = ", ".join(f"[`{e.key}`]({_path(e)})" for e in entries if e.requires == needs)
+        rows.append(
+            f"| {', '.join(needs) or 'a caption'} | {keys} | {' '.join(ADVICE.get(need, '') for need in needs)} |"
+        )
+    head = "| every image has | objectives that can use it | how to get there |\n|---|---|---|\n"
+    return ["## Which objectives your data are enough for\n\n" + head + "\n".join(rows)]

@@ -24,6 +24,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "embed",
+    "curate",
     "convert",
     "push",
     "export",
@@ -33,7 +34,7 @@ COMMANDS = (
     "show",
     "docs",
 )
-POSITIONAL = ("run", "name", "methods", "objectives")  # parameters that are given without their names
+POSITIONAL = ("run", "name", "curator", "methods", "objectives")  # parameters that are given without their names
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,17 +4,22 @@ import inspect
 
 from rich.console import Console
 
-from dovetail.catalogue import lookup
+from dovetail.catalogue import Entry, entries, lookup
 
 
 def show(name: str) -> None:
     """Explain one method: its card, its options and where its code lies.
 
     Args:
-        name: as `dovetail methods` lists it.
+        name: as `dovetail methods` lists it. What is a curator and an objective is shown as both.
     """
-    entry, console = lookup(name), Console()
-    console.print(f"[bold cyan]{entry.key}[/] ({entry.contract})\n")
+    lookup(name)  # which knows the names that are near
+    for number, entry in enumerate(e for e in entries() if e.key == name):
+        _show(entry, Console(), "\n" if number else "")
+
+
+def _show(entry: Entry, console: Console, before: str) -> None:
+    console.print(f"{before}[bold cyan]{entry.key}[/] ({entry.contract})\n")
     console.print(entry.card, markup=False, highlight=False)
     console.print("\n[bold]Options[/]")
     for option in entry.options.values():

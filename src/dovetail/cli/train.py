@@ -47,6 +47,7 @@ def train(
     weights: list[float] | None = None,
     stream: bool = False,
     captions_per_image: int | None = None,
+    sub_captions: int | None = None,
     augment: Preprocessing = Preprocessing(),  # noqa: B008 (frozen)
     steps: int | None = None,
     epochs: float | None = None,
@@ -80,6 +81,7 @@ def train(
         weights: how often each of `data` is drawn, relative to the others; by default by their lengths.
         stream: read the data shard by shard instead of holding its table in memory.
         captions_per_image: how many captions of an image a step sees; all are used in the long run.
+        sub_captions: of each long caption a step sees that many sentences, drawn anew each time, instead of the whole.
         augment: the picture's preprocessing; size in pixels follows from the tower.
         steps: optimiser steps to make.
         epochs: passes over the data to make (30, when none of steps, epochs and minutes is given).
@@ -108,8 +110,9 @@ def train(
     if micro_batch is not None:
         settings = replace(settings, micro_batch=micro_batch)
     recipe = Recipe(
-        objective, size, image, text, tokenizer, captions_per_image, augment, steps, epochs, minutes, batch, settings
-    ).resolved(surveyed.items, has_gpu(), trained)
+        objective, size, image, text, tokenizer, augment, steps, epochs, minutes, batch, settings,
+        captions_per_image=captions_per_image, sub_captions=sub_captions,
+    ).resolved(surveyed.items, has_gpu(), trained)  # fmt: skip
     config: dict[str, Any] = {"data": data, "out": str(out), "val": val, "columns": asdict(columns), "weights": weights}
     config |= {"stream": stream, "model": model, "tune": trained and trained.tune, "wise": wise, "watch": watch}
     config |= plain(asdict(recipe)) | {"seed": seed, "workers": workers, "cache": plain(cache)}

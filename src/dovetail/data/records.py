@@ -46,6 +46,8 @@ class Record:
     id: int  # fits int64
     label: str | None = None
     regions: tuple[Region, ...] = ()
+    depth: ImageLike | None = None  # a grey picture of 8 or 16 bits, black nearest
+    video: tuple[ImageLike, ...] = ()  # frames, evenly spaced in time
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

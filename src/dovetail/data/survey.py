@@ -19,6 +19,8 @@ from dovetail.data.sources.kinds import Source, Stream, Table
 SAMPLE = 256  # pictures of each source that are decoded
 STREAMED = 1_000  # records of each stream that are read ...
 UNITS = 8  # ... from so many of its units, evenly spaced
+KINDS = {Kind.LONG: "long captions", Kind.SYNTHETIC: "synthetic captions", Kind.NEGATIVE: "negative captions"}
+SENSES = ("regions", "depth", "video")  # fields of a record
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\s\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 
 
@@ -27,7 +29,8 @@ class Survey:
     """What was found. Histograms map a value to how often it occurs.
 
     items: usable records (of a stream: those that were read, and `complete` is False).
-    negatives: of the captions, those that are false on purpose (kind NEGATIVE).
+    supply: how much there is of what an objective may require, by its name there: captions of the KINDS, and images
+        with each of the SENSES.
     captions_per_image, words: histograms; a Chinese or Japanese character counts as a word.
     languages: captions by language, of those that say theirs. labels: how many different ones.
     repeated_captions: texts that stand, word for word but for case, under more than one image.
@@ -38,7 +41,7 @@ class Survey:
     names: tuple[str, ...]
     complete: bool
     items: int
-    negatives: int
+    supply: Mapping[str, int]
     captions_per_image: Mapping[int, int]
     words: Mapping[int, int]
     languages: Mapping[str, int]
@@ -53,6 +56,11 @@ class Survey:
         """All captions, false ones included."""
         return sum(captions * images for captions, images in self.captions_per_image.items())
 
+    @property
+    def negatives(self) -> int:
+        """Of the captions, those that are false on purpose (kind NEGATIVE)."""
+        return self.supply[KINDS[Kind.NEGATIVE]]
+
     def to_json(self) -> dict[str, Any]:
         """The same as plain JSON values; the keys of histograms become texts, smallest first."""
         plain = {
@@ -63,7 +71,7 @@ class Survey:
         }
         for histogram in ("captions_per_image", "words"):
             plain[histogram] = {str(k): n for k, n in sorted(plain[histogram].items())}
-        plain |= {k: dict(plain[k]) for k in ("languages", "skipped")}
+        plain |= {k: dict(plain[k]) for k in ("languages", "skipped", "supply")}
         return {**plain, "examples": {cause: list(names) for cause, names in self.examples.items()}}
 
 
@@ -72,7 +80,7 @@ class _Count:
     """A survey while it is taken."""
 
     items: int = 0
-    negatives: int = 0
+    supply: Counter[str] = field(default_factory=Counter)
     per_image: Counter[int] = field(default_factory=Counter)
     words: Counter[int] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
@@ -87,8 +95,10 @@ class _Count:
         self.per_image[len(record.captions)] += 1
         if record.label is not None:
             self.labels.add(record.label)
+        self.supply.update(sense for sense in SENSES if _holds(getattr(record, sense)))
         for caption in record.captions:
-            self.negatives += caption.kind == Kind.NEGATIVE
+            if caption.kind in KINDS:
+                self.supply[KINDS[caption.kind]] += 1
             self.words[len(_WORD.findall(caption.text))] += 1
             self.said.append(hash(caption.text.casefold()))
             self.under.append(record.id)
@@ -148,6 +158,10 @@ def _look(source: Source, count: _Count, skipped: Problems) -> tuple[int, Callab
     return len(usable), lambda k: source[usable[k]]
 
 
+def _holds(seen: Any) -> bool:
+    return seen is not None and not (isinstance(seen, tuple) and not seen)
+
+
 def _present(record: Record, skipped: Problems) -> bool:
     if isinstance(record.image, Path) and not record.image.is_file():
         skipped.add("missing image file", record.name)
@@ -201,7 +215,7 @@ def _result(sources: list[Source], count: _Count, problems: Problems) -> Survey:
         names=tuple(source.name for source in sources),
         complete=not any(isinstance(source, Stream) for source in sources),
         items=count.items,
-        negatives=count.negatives,
+        supply={name: count.supply[name] for name in (*KINDS.values(), *SENSES)},
         captions_per_image=dict(count.per_image),
         words=dict(count.words),
         languages=dict(count.languages),

@@ -70,6 +70,17 @@ class Tokenizer:
         """Number of ids, the special ones included: every id is below it."""
         return max(self.backend.get_vocab_size(), self.pad + 1)
 
+    @property
+    def special(self) -> tuple[int, ...]:
+        """The ids that are no words: of padding, beginning and end."""
+        return tuple(i for i in (self.pad, self.bos, self.eos) if i is not None)
+
+    @property
+    def blank(self) -> int:
+        """The id that stands for a word to be guessed: the tokenizer's own for that, or else the padding's."""
+        own = (self.backend.token_to_id(name) for name in ("[MASK]", "<mask>"))
+        return next((i for i in own if i is not None), self.pad)
+
     def with_context(self, context: int) -> "Tokenizer":
         """The same for texts of up to another number of tokens."""
         backend = tokenizers.Tokenizer.from_str(self.backend.to_str())  # its truncation is its own

@@ -18,13 +18,23 @@ class Embedder:
 
     def __init__(self, model: DualEncoder):
         self.model, self.similarity = model.eval(), model.alike
+        self.senses = tuple(model.senses)
 
     @torch.inference_mode()
     def encode_image(self, images: Sequence[ImageLike]) -> Features:
         """Features of b pictures. Raises ImageProblem for one that cannot be read."""
-        pixels = [self.model.preprocessing.evaluate(decode(image)) for image in images]
-        parts = (torch.stack(pixels[i : i + BATCH]).to(self.model.device) for i in range(0, len(pixels), BATCH))
-        return joined([self.model.image_features(part, self.similarity.tokens) for part in parts])
+        return self._images(images, self.similarity.tokens)
+
+    @torch.inference_mode()
+    def encode_patches(self, images: Sequence[ImageLike]) -> Features:
+        """Features of b pictures and of each of their patches. Raises ImageProblem for one that cannot be read, and
+        ValueError for an image tower whose patches the map into the shared space does not fit."""
+        return self._images(images, True)
+
+    @torch.inference_mode()
+    def encode_sense(self, sense: str, items: Sequence[Sequence[ImageLike]]) -> Features:
+        """Features of what one of `senses` saw. Raises ImageProblem for a frame that cannot be read."""
+        return Features(torch.as_tensor(self.model.encode_sense(sense, items, output="torch")))
 
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> Features:
@@ -37,3 +47,8 @@ class Embedder:
         back = torch.empty(len(order), dtype=torch.long)
         back[torch.tensor(order)] = torch.arange(len(order))
         return take(joined(parts), back)
+
+    def _images(self, images: Sequence[ImageLike], tokens: bool) -> Features:
+        pixels = [self.model.preprocessing.evaluate(decode(image)) for image in images]
+        parts = (torch.stack(pixels[i : i + BATCH]).to(self.model.device) for i in range(0, len(pixels), BATCH))
+        return joined([self.model.image_features(part, tokens) for part in parts])

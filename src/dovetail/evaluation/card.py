@@ -18,6 +18,7 @@ LAYOUT_USE = {
     "open_clip": 'import open_clip\n\nmodel, preprocess = open_clip.create_model_from_pretrained("hf-hub:{name}")\n'
     'tokenizer = open_clip.get_tokenizer("hf-hub:{name}")',
 }
+FILES = {".csv", ".tsv", ".json", ".jsonl", ".parquet", ".tar", ".pt", ".npz", ".bin", ".safetensors"}
 LIMITS = (
     "It knows what its training captions speak of, and repeats their gaps and prejudices. Scores are comparable within "
     "one query; their absolute height has no meaning of its own."
@@ -93,6 +94,8 @@ def _making(config: Mapping[str, Any], methods: Sequence[Any]) -> str:
         return "It was not trained by a run whose configuration is known."
     data = ", ".join(_place(spec) for spec in config.get("data") or [])
     begun = f"tuned ({config['tune']}) from {_place(config['model'])}" if config.get("model") else "from scratch"
+    if config.get("wise") is not None:
+        begun += f"; the weights are {config['wise']:g} of the tuned ones and the rest of the original's (WiSE-FT)"
     settings = config.get("settings", {})
     lines = [
         f"- data: {data}",
@@ -116,4 +119,8 @@ def _place(spec: str) -> str:
 
 
 def _is_id(spec: str) -> bool:
-    return spec.count("/") == 1 and not spec.startswith((".", "/", "~")) and not Path(spec).exists()
+    """Whether it can be a hub id, and no file: of a file not even the folder is told, whether it is here or not."""
+    path = Path(spec)
+    return (
+        spec.count("/") == 1 and not spec.startswith((".", "/", "~")) and path.suffix not in FILES and not path.exists()
+    )

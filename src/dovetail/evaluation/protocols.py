@@ -54,7 +54,7 @@ class SentenceModel:
         have unit length whether `normalize_embeddings` asks for it or not: no other comparison has been trained.
         """
         alone = isinstance(sentences, str | ImageLike)
-        listed: list[Any] = [sentences] if alone else list(sentences)  # type: ignore[arg-type]
+        listed = [sentences] if isinstance(sentences, str | ImageLike) else list(sentences)
         found = self._vectors(listed, batch_size, bool(show_progress_bar))
         result: Any = found[0] if alone else found
         if convert_to_tensor:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, overload
 
 import numpy as np
@@ -14,6 +14,7 @@ from dovetail.contracts import Encoder, Features, Similarity, Tokens
 from dovetail.data.images import decode
 from dovetail.data.preprocessing import Preprocessing
 from dovetail.data.records import ImageLike
+from dovetail.data.senses import FAR
 from dovetail.data.text import Tokenizer
 from dovetail.models.embedding import joined, pieces
 from dovetail.ops.similarity import cosine, normalize
@@ -75,6 +76,7 @@ class DualEncoder(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
         self.bias = None if bias is None else nn.Parameter(torch.tensor(float(bias)))
         self.max_scale = max(MAX_SCALE, scale)
+        self.senses = nn.ModuleDict()  # by name, the towers of further sensors (`nn.frames`) that were bound to images
 
     @property
     def device(self) -> torch.device:
@@ -104,6 +106,18 @@ class DualEncoder(nn.Module):
         found = self.text(texts)
         projected = self._token_projection("text")(found.tokens) if tokens else None
         return Features(self.text_projection(found.pooled), projected, found.mask if tokens else None)
+
+    def sense_features(self, sense: str, frames: Tensor) -> Float[Tensor, "m d"]:
+        """What a sensor that was bound to images saw, (m f c h w), in the shared space. Bytes, or floats: pixels as
+        `preprocessing` normalises them, depth in 0..1. Raises ValueError for one that was not bound."""
+        if sense not in self.senses:
+            raise ValueError(f"this model knows nothing of {sense}; of further senses it has {list(self.senses)}")
+        if frames.dtype == torch.uint8:
+            flat = frames.flatten(0, 1)
+            x = self.preprocessing.normalise(flat) if frames.shape[2] == 3 else flat.float() / 255
+            frames = x.unflatten(0, frames.shape[:2])
+        found: Tensor = self.senses[sense](frames)
+        return found
 
     def _token_projection(self, side: str) -> Any:
         """The map of one tower's tokens: their own where the similarity reads tokens, else that of its vectors."""
@@ -162,6 +176,29 @@ class DualEncoder(nn.Module):
             return normalize(self.text_features(self.tokenizer(part).to(self.device)).pooled)
 
         return self._encoded(listed, encode, batch_size, output, "texts" if progress else None)
+
+    def encode_sense(
+        self,
+        sense: str,
+        items: Sequence[Sequence[ImageLike]],
+        batch_size: int = 64,
+        output: Literal["numpy", "torch"] = "numpy",
+        progress: bool = False,
+    ) -> np.ndarray | Tensor:
+        """Embeddings of unit length, (n embed_dim), of what a bound sensor saw: the frames of each item, one for depth.
+
+        output: see `encode_image`. Raises DataError for a frame that cannot be read.
+        """
+
+        def encode(part: Sequence[Sequence[ImageLike]]) -> Tensor:
+            tower: Any = self.senses[sense]
+            channels: int = tower.channels
+            how = self.preprocessing if channels == 3 else replace(self.preprocessing, ground=FAR)
+            seen = [torch.stack([how.evaluate(decode(frame)) for frame in item]) for item in part]
+            frames = torch.stack(seen)[:, :, :channels].to(self.device)
+            return normalize(self.sense_features(sense, frames))
+
+        return self._encoded(list(items), encode, batch_size, output, sense if progress else None)
 
     def similarity(self, a: Any, b: Any) -> np.ndarray | Tensor:
         """The cosine of every row of `a` (n d) with every row of `b` (m d), as (n m), of the kind that came in."""

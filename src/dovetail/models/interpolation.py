@@ -6,8 +6,10 @@ Wortsman et al., "Robust fine-tuning of zero-shot models", 2022 (WiSE-FT).
 """
 
 import copy
+from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 
 from dovetail.models.dual_encoder import DualEncoder
 
@@ -17,16 +19,20 @@ def interpolated(original: DualEncoder, tuned: DualEncoder, alpha: float) -> Dua
 
     alpha: 0 is the original, 1 the tuned model. Raises ValueError for another alpha, or tensors of other shapes.
     """
+    made = copy.deepcopy(tuned)
+    draw_back(made, original.state_dict(), alpha)
+    return made
+
+
+def draw_back(tuned: DualEncoder, original: Mapping[str, Tensor], alpha: float) -> None:
+    """Moves a model to between what it was and what it is; see `interpolated`."""
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must be between 0 (the original) and 1 (the tuned model), not {alpha}")
-    made, start = copy.deepcopy(tuned), original.state_dict()
-    state = made.state_dict()
     with torch.no_grad():
-        for name, tensor in state.items():
-            first = start.get(name)
+        for name, tensor in tuned.state_dict().items():
+            first = original.get(name)
             if first is None or not tensor.is_floating_point():
                 continue
             if first.shape != tensor.shape:
                 raise ValueError(f"{name} has the shape {tuple(tensor.shape)}, in the original {tuple(first.shape)}")
             tensor.copy_(torch.lerp(first.to(tensor), tensor, alpha))
-    return made

@@ -10,6 +10,7 @@ shared space, the scale and the bias stay as they are, so that the adapter alone
 
 import copy
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -24,29 +25,37 @@ from dovetail.models.files import CheckpointError, load_tensors, read_json, save
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 NAME = "default"
 PREFIX = "base_model.model."  # of every tensor in peft's files
+TOWERS = ("image", "text")
 
 
-def add_lora(model: DualEncoder, rank: int = 16, alpha: float | None = None, dropout: float = 0.0) -> None:
+def add_lora(
+    model: DualEncoder,
+    rank: int = 16,
+    alpha: float | None = None,
+    dropout: float = 0.0,
+    parts: Sequence[str] = TOWERS,
+) -> None:
     """Freezes the model and gives it trainable low-rank maps, in place. alpha: the factor's numerator; None: the rank.
+    parts: of the model, which get some.
 
-    Raises ValueError for towers without any linear map.
+    Raises ValueError for parts without any linear map.
     """
-    names = linear_maps(model)
+    names = linear_maps(model, parts)
     if not names:
-        raise ValueError("neither tower has a linear map that LoRA could adapt; tune another part of them")
+        raise ValueError(f"no linear map that LoRA could adapt is in {' or '.join(parts)}; tune another part")
     config = LoraConfig(
         r=rank, lora_alpha=int(rank if alpha is None else alpha), lora_dropout=dropout, target_modules=names
     )
     inject_adapter_in_model(config, model, NAME)
 
 
-def linear_maps(model: DualEncoder) -> list[str]:
-    """The names of both towers' linear maps. An attention layer of torch, whose maps are used without being called,
-    counts as one."""
+def linear_maps(model: DualEncoder, parts: Sequence[str] = TOWERS) -> list[str]:
+    """The names of the linear maps in these parts. An attention layer of torch, whose maps are used without being
+    called, counts as one."""
     whole = [n for n, m in model.named_modules() if isinstance(m, nn.MultiheadAttention)]
     inside = tuple(f"{n}." for n in whole)
     found = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and not n.startswith(inside)]
-    return sorted(n for n in whole + found if n.startswith(("image.", "text.")))
+    return sorted(n for n in whole + found if n.startswith(tuple(f"{part}." for part in parts)))
 
 
 def has_lora(model: nn.Module) -> bool:
@@ -57,14 +66,20 @@ def has_lora(model: nn.Module) -> bool:
 def merged(model: DualEncoder) -> DualEncoder:
     """A copy of the model in which the low-rank maps are added to those they adapt."""
     made = copy.deepcopy(model)
-    layers = {n: m for n, m in made.named_modules() if isinstance(m, BaseTunerLayer)}
+    merge(made)
+    return made
+
+
+def merge(model: DualEncoder) -> None:
+    """Adds the low-rank maps to those they adapt, in place; all of the model may learn again."""
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, BaseTunerLayer)}
     for name, layer in layers.items():
         if any(name.startswith(f"{other}.") for other in layers):  # within an attention layer, which sees to it
             continue
-        made.set_submodule(name, _merged(layer))
+        model.set_submodule(name, _merged(layer))
     for held in ("peft_config", "active_adapter"):
-        made.__dict__.pop(held, None)
-    return made.requires_grad_(True)
+        model.__dict__.pop(held, None)
+    model.requires_grad_(True)
 
 
 def _merged(layer: BaseTunerLayer) -> nn.Module:

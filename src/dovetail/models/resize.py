@@ -34,16 +34,16 @@ def linear(positions: Float[Tensor, "n d"], count: int) -> Float[Tensor, "m d"]:
     return F.interpolate(positions.T[None].float(), count, mode="linear")[0].T.to(positions.dtype)
 
 
-def preserving(positions: Float[Tensor, "n d"], count: int) -> Float[Tensor, "m d"]:
-    """The first KEPT stay as they are, the others are stretched. Raises DataError where there are no others."""
+def preserving(positions: Float[Tensor, "n d"], count: int, kept: int = KEPT) -> Float[Tensor, "m d"]:
+    """The first `kept` stay as they are, the others are stretched. Raises DataError where there are no others."""
     n = len(positions)
-    if n < KEPT + 2:
-        raise DataError(f"a context of {n} tokens has no positions beyond the first {KEPT} to stretch; use linear")
+    if n < kept + 2:
+        raise DataError(f"a context of {n} tokens has no positions beyond the first {kept} to stretch; use linear")
     x = positions.double()
-    at = KEPT + torch.arange(count - KEPT, dtype=torch.float64, device=x.device) * (n - KEPT) / (count - KEPT)
+    at = kept + torch.arange(count - kept, dtype=torch.float64, device=x.device) * (n - kept) / (count - kept)
     low = at.long().clamp_max(n - 2)  # beyond the last one, on along the last slope
     share = (at - low)[:, None]
-    return torch.cat([x[:KEPT], torch.lerp(x[low], x[low + 1], share)]).to(positions.dtype)
+    return torch.cat([x[:kept], torch.lerp(x[low], x[low + 1], share)]).to(positions.dtype)
 
 
 STRETCHES: dict[str, Stretch] = {"linear": linear, "preserving": preserving}
@@ -71,7 +71,7 @@ def resized(
         made.image = _image(model.image, size)
         made.preprocessing = replace(model.preprocessing, size=size, scaled=None)
     if context is not None and context != model.tokenizer.context:
-        made.text = _text(model.text, context, stretch)
+        made.text = lengthened(model.text, context, stretch)
         made.tokenizer = model.tokenizer.with_context(context)
     return made
 
@@ -86,7 +86,11 @@ def _image(tower: Any, size: int) -> Any:
     return _with_positions(tower, "size", size, lambda x: grid_resized(x, old // patch, size // patch))
 
 
-def _text(tower: Any, context: int, stretch: Stretch) -> Any:
+def lengthened(tower: Any, context: int, stretch: Stretch) -> Any:
+    """A text tower for texts of up to `context` tokens, with the weights of `tower`, which stays as it was.
+
+    Raises DataError for a tower without learnt positions.
+    """
     if "context" not in configuration(tower)["options"] or not hasattr(tower, "positions"):
         raise DataError(f"{type(tower).__name__} has no positions that could be resized to {context} tokens")
     return _with_positions(
@@ -102,4 +106,6 @@ def _with_positions(tower: Any, option: str, value: int, change: Callable[[Tenso
     with torch.no_grad():
         state["positions"] = change(state["positions"])
     made.load_state_dict(state, assign=True)
+    for name, p in tower.named_parameters():
+        made.get_parameter(name).requires_grad_(p.requires_grad)
     return made.train(tower.training)

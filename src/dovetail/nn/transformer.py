@@ -163,6 +163,12 @@ def mean_pool(tokens: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"] | None =
     return (tokens * weights).sum(1) / weights.sum(1).clamp_min(1)
 
 
+def last_token(tokens: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b d"]:
+    """The last real token of each item, whose padding is on the right."""
+    last = mask.sum(1) - 1
+    return tokens[torch.arange(len(last), device=last.device), last]
+
+
 def flat_positions(layout: Layout, table: Float[Tensor, "n d"]) -> Float[Tensor, "m d"]:
     """The positional embedding of every flat token."""
     if layout.index is None:

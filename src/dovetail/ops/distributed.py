@@ -1,6 +1,12 @@
-"""What the processes of a run hold, brought together: joined, with gradients; in turn; or summed."""
+"""What the processes of a run hold, brought together: joined, with gradients; in turn; or summed.
+
+Inside `within` all of this happens among a few of the processes, as if there were no others.
+"""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import torch
@@ -11,10 +17,38 @@ from torch.nn import functional as F
 
 from dovetail.contracts import Features
 
+_group: ContextVar[Any] = ContextVar("_group", default=None)  # of torch.distributed; None: all processes
+
+
+@contextmanager
+def within(size: int) -> Iterator[None]:
+    """Inside, this process works with the `size` - 1 others of its group alone: ranks 0 to size - 1 are the first one.
+
+    What was gathered inside sends its gradients back within the group, wherever the backward pass is run. With no more
+    processes than `size` all are one group. All processes must enter together; groups within groups there are not.
+    Raises ValueError for groups that would not be of equal size.
+    """
+    if world_size() <= max(1, size):
+        yield
+        return
+    if size < 1 or world_size() % size:
+        raise ValueError(f"{world_size()} processes are no groups of {size}; give a number that divides them")
+    token = _group.set(_group_of(size, dist.group.WORLD))
+    try:
+        yield
+    finally:
+        _group.reset(token)
+
+
+@cache
+def _group_of(size: int, everyone: Any) -> Any:
+    """This process's group; made once for each set of processes, as all must take part in making it."""
+    return dist.new_subgroups(size, group=everyone)[0]
+
 
 def world_size() -> int:
     """The number of processes that train together; 1 outside torch.distributed."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    return dist.get_world_size(_group.get()) if dist.is_available() and dist.is_initialized() else 1
 
 
 class _Gather(torch.autograd.Function):
@@ -23,14 +57,17 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         blocks = [torch.empty_like(x) for _ in range(world_size())]
-        dist.all_gather(blocks, x.contiguous())
+        group = _group.get()
+        dist.all_gather(blocks, x.contiguous(), group)
+        if ctx is not None:
+            ctx.group = group
         return torch.stack(blocks)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         total = grads[0].contiguous()
-        dist.all_reduce(total)
-        return total[dist.get_rank()]
+        dist.all_reduce(total, group=ctx.group)
+        return total[dist.get_rank(ctx.group)]
 
 
 def gather(x: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "m ..."]:
@@ -68,9 +105,9 @@ def each_process(tensors: Sequence[Tensor | None]) -> Iterator[list[Tensor | Non
         yield list(tensors)
         return
     shapes: list[Any] = [None] * world_size()
-    dist.all_gather_object(shapes, [None if x is None else tuple(x.shape) for x in tensors])
+    dist.all_gather_object(shapes, [None if x is None else tuple(x.shape) for x in tensors], _group.get())
     for rank in range(world_size()):
-        mine = rank == dist.get_rank()
+        mine = rank == this_process()
         held = [
             None if x is None else (x if mine else x.new_empty(s)) for x, s in zip(tensors, shapes[rank], strict=True)
         ]
@@ -79,21 +116,21 @@ def each_process(tensors: Sequence[Tensor | None]) -> Iterator[list[Tensor | Non
 
 def _sent(x: Tensor, rank: int) -> Tensor:
     carried = x.contiguous().byte() if x.dtype == torch.bool else x.contiguous()
-    dist.broadcast(carried, rank)
+    dist.broadcast(carried, _of_all(rank), _group.get())
     return carried.to(x.dtype)
 
 
 def add_over_processes(x: Shaped[Tensor, "..."]) -> None:
     """Makes x, of the same shape in all processes, the sum of all."""
     if world_size() > 1:
-        dist.all_reduce(x)
+        dist.all_reduce(x, group=_group.get())
 
 
 def add_to_process(x: Shaped[Tensor, "..."], rank: int) -> bool:
     """Makes x the sum over all processes in the process `rank`, and undefined elsewhere. Whether this is the one."""
     if world_size() > 1:
-        dist.reduce(x, rank)
-        return dist.get_rank() == rank
+        dist.reduce(x, _of_all(rank), group=_group.get())
+        return this_process() == rank
     return True
 
 
@@ -102,9 +139,9 @@ def joined_logsumexp(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     if world_size() == 1:
         return x
     highest = x.clone()
-    dist.all_reduce(highest, dist.ReduceOp.MAX)
+    dist.all_reduce(highest, dist.ReduceOp.MAX, _group.get())
     total = (x - highest).exp()
-    dist.all_reduce(total)
+    dist.all_reduce(total, group=_group.get())
     return highest + total.log()
 
 
@@ -123,13 +160,19 @@ def sum_over_processes(x: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
 def _all_sizes(size: int, device: torch.device) -> list[int]:
     mine = torch.tensor([size], device=device)
     sizes = [torch.empty_like(mine) for _ in range(world_size())]
-    dist.all_gather(sizes, mine)
+    dist.all_gather(sizes, mine, _group.get())
     return [int(s) for s in sizes]
 
 
 def this_process() -> int:
     """The number of this process among those that work together, from 0."""
-    return dist.get_rank() if world_size() > 1 else 0
+    return dist.get_rank(_group.get()) if world_size() > 1 else 0
+
+
+def _of_all(rank: int) -> int:
+    """The number among all processes of the one that is number `rank` of this group."""
+    group = _group.get()
+    return rank if group is None else dist.get_global_rank(group, rank)
 
 
 def gather_objects(x: Any) -> list[Any]:
@@ -137,11 +180,11 @@ def gather_objects(x: Any) -> list[Any]:
     if world_size() == 1:
         return [x]
     found: list[Any] = [None] * world_size()
-    dist.all_gather_object(found, x)
+    dist.all_gather_object(found, x, _group.get())
     return found
 
 
 def wait_for_all() -> None:
     """Returns when all processes have come here."""
     if world_size() > 1:
-        dist.barrier()
+        dist.barrier(_group.get())

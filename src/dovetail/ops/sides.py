@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dovetail.contracts import Features
+from dovetail.ops.features import take
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ class Side:
         facts = None if self.facts is None else self.facts[at]
         return Side(Features(f.pooled[at], tokens, mask, f.grid), self.ids[at], self.weights[at], facts)
 
+    def only(self, which: Bool[Tensor, " n"]) -> "Side":
+        """The things that `which` names, in their order."""
+        at = which.nonzero()[:, 0]
+        facts = None if self.facts is None else self.facts[at]
+        return Side(take(self.features, at), self.ids[at], self.weights[at], facts)
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -44,6 +51,8 @@ class Pairs:
         row, col = targets.nonzero(as_tuple=True)
         return Pairs((row, col), targets[row, col][:, None]) if len(row) else None
 
+
+NEITHER = 1e-30  # a target that counts for nothing, but keeps a pair from the negatives
 
 Targets = Callable[[Side, Side], Pairs | None]
 """Which columns belong to which rows, and how much, from 0 up (None: none does). Called with parts of either side."""

@@ -200,6 +200,7 @@ class Walk:
 
     def _back(self, parts: list[Part], scores: Tensor) -> Tensor:
         """The gradient in the scores; that in what the loss learns is added to what is known of it."""
+        parts = [(x, slope) for x, slope in parts if x.requires_grad]  # else it depends on the statistics alone
         if not parts:
             return torch.zeros_like(scores)
         outputs, slopes = zip(*parts, strict=True)

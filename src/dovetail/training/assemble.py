@@ -1,6 +1,6 @@
 """From names to objects: sources, tokenizer, towers and objective of a run, each checked against the others."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from dovetail.catalogue import build, entries, lookup
-from dovetail.contracts import Encoder, Objective, PairLoss, Similarity
+from dovetail.contracts import Encoder, Objective, PairLoss, Schedule, Similarity
 from dovetail.data.preprocessing import Preprocessing
 from dovetail.data.records import DataError, Record
 from dovetail.data.sources.kinds import Stream, Table
@@ -17,20 +17,27 @@ from dovetail.data.text import Tokenizer, clip_bpe, from_file, train_bpe
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.models.sizes import Plan
 
-SEVERAL, NEGATIVES = "several captions", "negative captions"
+SEVERAL, LONG, SYNTHETIC, NEGATIVES = "several captions", "long captions", "synthetic captions", "negative captions"
 ADVICE = {
-    SEVERAL: "Give every image more than one caption, in several columns or rows.",
-    NEGATIVES: "Name the column that holds false captions with --columns.negatives.",
+    SEVERAL: "Give every image more than one caption, in several columns or rows, or long ones with --sub_captions.",
+    LONG: "Name the column that holds captions of many sentences with --columns.long.",
+    SYNTHETIC: "Name the column that holds captions which a model wrote with --columns.synthetic.",
+    NEGATIVES: "Name the column that holds false captions with --columns.negatives, or make them of the true ones: "
+    "dovetail curate tsvlc --data ... --out ...",
+    "regions": "Name the column that holds boxes with phrases with --columns.regions.",
+    "depth": "Name the column that holds pictures of depth with --columns.depth.",
+    "video": "Name the column that holds lists of frames, or folders of them, with --columns.video.",
 }
 CAPTIONS_FOR_BPE = 200_000  # more do not change a vocabulary of some thousand pieces
 
 
 def make_objective(spec: str) -> Any:
-    """The objective that `spec` names. A pair loss or a similarity stands for the contrastive objective with it.
+    """The objective, or schedule of objectives, that `spec` names. A pair loss or a similarity stands for the
+    contrastive objective with it.
 
     Raises CatalogueError for an unknown name.
     """
-    made = build(spec, Objective, PairLoss, Similarity)
+    made = build(spec, Objective, Schedule, PairLoss, Similarity)
     contrastive = lookup("contrastive", Objective).make
     if isinstance(made, PairLoss):
         return contrastive(loss=made)
@@ -50,14 +57,18 @@ def all_records(sources: Sequence[Table | Stream]) -> Iterable[Record]:
             yield from (source[i] for i in range(len(source)))
 
 
+def captions_of(sources: Sequence[Table | Stream]) -> Iterator[str]:
+    """The text of every caption, in order."""
+    return (caption.text for record in all_records(sources) for caption in record.captions)
+
+
 def make_tokenizer(spec: str | None, sources: Sequence[Table | Stream], plan: Plan) -> Tokenizer:
     """A BPE trained on the captions (spec None), CLIP's BPE from its merges file, or any tokenizer file or folder.
 
     Raises DataError for a file that is none of these.
     """
     if spec is None:
-        texts = (caption.text for record in all_records(sources) for caption in record.captions)
-        return train_bpe(islice(texts, CAPTIONS_FOR_BPE), plan.vocabulary, plan.context)
+        return train_bpe(islice(captions_of(sources), CAPTIONS_FOR_BPE), plan.vocabulary, plan.context)
     if spec.endswith((".txt", ".txt.gz")):
         return clip_bpe(spec, plan.context)
     return from_file(spec, plan.context)
@@ -152,12 +163,18 @@ def fitted(augment: Preprocessing, tower: Any) -> Preprocessing:
     return replace(augment, size=tower.size, mean=declared[0], std=declared[1])
 
 
-def check_requirements(objective: Objective, survey: Survey) -> None:
-    """Raises DataError when the objective needs what the data does not have."""
-    has = {SEVERAL: survey.captions - survey.negatives > survey.items, NEGATIVES: survey.negatives > 0}
+def check_requirements(objective: Any, survey: Survey, sub_captions: int | None = None) -> None:
+    """Raises DataError when an objective, or a schedule, needs what the data does not have.
+
+    sub_captions: sentences that take a long caption's place, as several captions.
+    """
+    several = survey.captions - survey.negatives > survey.items
+    has = {name: number > 0 for name, number in survey.supply.items()}
+    has[SEVERAL] = several or (has[LONG] and (sub_captions or 1) > 1)
     for need in objective.requires:
         if not has.get(need, True):
-            usable = [e.key for e in entries(Objective) if all(has.get(r, True) for r in vars(e.make)["requires"])]
+            known = (*entries(Objective), *entries(Schedule))
+            usable = [entry.key for entry in known if all(has.get(r, True) for r in entry.requires)]
             raise DataError(
                 f"{type(objective).__name__} needs {need}; {', '.join(survey.names)} has none. {ADVICE[need]} "
                 f"Objectives for this data: {', '.join(usable)}."

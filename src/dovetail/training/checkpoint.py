@@ -37,7 +37,8 @@ STATE, SHARDS = "state.json", "*.safetensors"
 class State:
     """How far a run is."""
 
-    step: int = 0  # optimiser steps made
+    stage: int = 0  # of those that the objective has
+    step: int = 0  # optimiser steps made, over all stages
     consumed: int = 0  # micro-batches taken from the loader
     images: int = 0  # images seen
     seconds: float = 0.0  # of training, over all sessions
@@ -87,7 +88,7 @@ def load_checkpoint(path: Path, task: nn.Module, optimizer: torch.optim.Optimize
 
     Raises CheckpointError when it is incomplete or of another configuration.
     """
-    state = _state(path)
+    state = progress(path)
     reader = HuggingFaceStorageReader(str(path))
     found = _found(reader, path)
     _make_room(task, optimizer, found)
@@ -106,7 +107,8 @@ def _no_word_of_one_process() -> Iterator[None]:
         yield
 
 
-def _state(path: Path) -> State:
+def progress(path: Path) -> State:
+    """How far a checkpoint is. Raises CheckpointError when it is incomplete."""
     content = read_json(path / STATE)
     try:
         shards = content.pop("shards")

@@ -14,6 +14,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from rich.console import Console
 from torch import Tensor
 
+from dovetail.contracts import Advancing
 from dovetail.data.collate import Loaded
 from dovetail.data.records import DataError, Problems
 from dovetail.models.dual_encoder import DualEncoder
@@ -24,7 +25,7 @@ from dovetail.training.gradient_cache import Backward, GradientCache, WholeBatch
 from dovetail.training.log import Log, bar
 from dovetail.training.optimizer import adamw, learning_rate
 from dovetail.training.processes import meet
-from dovetail.training.settings import Budget, Settings
+from dovetail.training.settings import Budget, Settings, Span
 from dovetail.training.sharding import filled, outline, prepared
 from dovetail.training.task import Task
 from dovetail.training.tuning import frozen_parts
@@ -68,6 +69,8 @@ class Trainer:
         watches: speak up when something is wrong.
         console: where progress is shown.
         trained: whether the model has been trained before; then it is evaluated before the first step, too.
+        span: the part of the budget to spend, where the task is one of several stages.
+        state: how far the run is, where another stage came before.
     """
 
     def __init__(
@@ -82,17 +85,19 @@ class Trainer:
         watches: Sequence[Watch] = (),
         console: Console | None = None,
         trained: bool = False,
+        span: Span = Span(),  # noqa: B008 (frozen)
+        state: State | None = None,
     ):
         self.settings, self.budget, self.folder, self.engine, self.seed = settings, budget, folder, engine, seed
         self.validate, self.watches, self.console = validate, watches, console or Console(stderr=True)
-        self.trained = trained
+        self.trained, self.span = trained, span
         self.task = task.to(engine.device)
         self._outline = outline(self.task.model)
         self.module = prepared(self.task, engine, settings.shard)
         self.optimizer = adamw(self.task, settings)
         self._frozen = frozen_parts(self.module)
         self.ema = EMA(self.task.model, settings.ema) if settings.ema else None
-        self.state, self.pending = State(), _Pending()
+        self.state, self.pending = state or State(), _Pending()
         self._line, self._told = "", 0
         whole, size = WholeBatch(self.module, engine), settings.micro_batch
         self.backward: Backward = GradientCache(whole, size) if size else whole
@@ -136,7 +141,7 @@ class Trainer:
                 self._evaluate(self.validate, on_best)
             with bar(self.console) as shown:
                 line = shown.add_task("", total=1.0, visible=self.engine.is_main_process)
-                while (progress := self._progress()) < 1:
+                while (progress := self._progress()) < self.span.stop:
                     started = time.monotonic()
                     self._step(source, progress)
                     self.state.seconds += time.monotonic() - started
@@ -160,15 +165,17 @@ class Trainer:
 
     def _step(self, source: Iterator[Loaded], progress: float) -> None:
         """One optimiser step over `accumulate` micro-batches, `progress` of the way through the run."""
-        settings, step = self.settings, self.state.step
+        settings, step, done = self.settings, self.state.step, self.span.within(progress)
         # Dropout and the like depend on the step alone, so that a resumed run repeats them.
         torch.manual_seed(self.seed * 1_000_003 + step * self.engine.num_processes + self.engine.process_index)
-        rate = learning_rate(settings.learning_rate or 0.0, settings.warmup, progress)
+        rate = learning_rate(settings.learning_rate or 0.0, settings.warmup, done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.module.train()
         for part in self._frozen:
             part.eval()
+        if isinstance(self.task.objective, Advancing):
+            self.task.objective.advance(self.task.model, done)
         total = torch.zeros((), device=self.engine.device)
         names: tuple[str, ...] = ()
         micro = list(islice(source, settings.accumulate))
@@ -223,7 +230,7 @@ class Trainer:
     def _milestones(self, on_best: Callable[[DualEncoder], None]) -> None:
         """Evaluates and saves when it is time."""
         progress = self._progress()
-        due, ends = int(min(1.0, progress) * self.settings.evaluations), progress >= 1
+        due, ends = int(min(1.0, progress) * self.settings.evaluations), progress >= self.span.stop
         if self.validate and due > self.state.evaluated:
             self._flush()
             started = time.monotonic()

@@ -16,8 +16,20 @@ TUNING_BATCH = 128
 WEIGHT_DECAY = 0.1
 
 
+@dataclass(frozen=True, kw_only=True)
+class Captioning:
+    """How much of what is said of an image a step sees.
+
+    captions_per_image: as many captions at most. sub_captions: of each long one so many of its sentences; None: the
+    whole.
+    """
+
+    captions_per_image: int | None = None
+    sub_captions: int | None = None
+
+
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Captioning):
     """What to train and how; see the options of `dovetail train`. None: what suits the data, the device and the trained
     model that the run begins with, if it does."""
 
@@ -26,7 +38,6 @@ class Recipe:
     image: str | None = None
     text: str | None = None
     tokenizer: str | None = None
-    captions_per_image: int | None = None
     augment: Preprocessing = field(default_factory=Preprocessing)
     steps: int | None = None
     epochs: float | None = None
@@ -85,7 +96,7 @@ class Recipe:
         )
 
     def _check(self) -> None:
-        for name in ("steps", "epochs", "minutes", "batch", "captions_per_image"):
+        for name in ("steps", "epochs", "minutes", "batch", "captions_per_image", "sub_captions"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise DataError(f"--{name} {value}: give a number above 0")

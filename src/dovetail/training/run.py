@@ -1,7 +1,6 @@
 """A whole run: from sources to a trained model in a folder that holds all there is to know of it."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,8 @@ import yaml
 from accelerate import Accelerator
 from rich.console import Console
 
-from dovetail.contracts import PairLoss
 from dovetail.data.cache import Cache, Shrunk, fill
-from dovetail.data.collate import Collate, Loaded
-from dovetail.data.loading import cores, default_workers, loader
+from dovetail.data.loading import cores
 from dovetail.data.preprocessing import Preprocessing
 from dovetail.data.records import DataError, Problems
 from dovetail.data.sources import Stream, Table
@@ -22,11 +19,9 @@ from dovetail.data.stream import Plan as Order
 from dovetail.data.survey import Survey
 from dovetail.data.text import Tokenizer
 from dovetail.models.dual_encoder import DualEncoder
-from dovetail.models.lora import has_lora, merged, write_adapter
-from dovetail.models.pretrained import load, save
+from dovetail.models.pretrained import load
 from dovetail.models.sizes import PLANS
 from dovetail.training.assemble import (
-    NEGATIVES,
     check_requirements,
     continued,
     make_model,
@@ -35,14 +30,12 @@ from dovetail.training.assemble import (
     make_tokenizer,
 )
 from dovetail.training.checkpoint import State, newest
+from dovetail.training.course import Course, budget, keep
 from dovetail.training.log import bar
-from dovetail.training.loop import Trainer, Validate, accelerator
-from dovetail.training.processes import on_this_machine
-from dovetail.training.recipe import DEFAULT_EPOCHS, Recipe
-from dovetail.training.settings import Budget, Minutes, Steps
-from dovetail.training.task import Task
+from dovetail.training.loop import Validate, accelerator
+from dovetail.training.recipe import Recipe
+from dovetail.training.stages import stages_of
 from dovetail.training.tuning import Trained, tuning
-from dovetail.training.watch import CollapseWatch, ScaleWatch, StuckWatch, Watch, uninformed
 
 CONFIG = "config.yaml"
 
@@ -87,43 +80,31 @@ def fit(
     assert recipe.batch is not None
     engine = accelerator(recipe.settings)
     objective = make_objective(recipe.objective)
-    check_requirements(objective, survey)
+    check_requirements(objective, survey, recipe.sub_captions)
+    stages = stages_of(objective)
+    if recipe.settings.shard and len(stages) > 1:
+        raise DataError(f"{recipe.objective} trains in stages, whose parameters cannot be divided: no --settings.shard")
     kept = newest(folder / "checkpoints") if resume else None
     torch.manual_seed(seed)
     model = _begun(recipe, sources, objective, folder if kept else None, trained)
     order = Order(sources, recipe.batch // recipe.settings.accumulate, seed, weights)
     for warning in order.warnings:
         console.print(f"[yellow]warning:[/] {warning}")
-    negatives = NEGATIVES in objective.requires
     pictures = _cached(cache, sources, model.preprocessing, engine, workers, console) if cache else None
-    collate = Collate(model.preprocessing, model.tokenizer, recipe.captions_per_image, negatives, pictures)
-    until = budget(recipe, order.epoch_length, order.batch * recipe.settings.accumulate)
+    budget(recipe, order.epoch_length, order.batch)  # refused before anything is written
     engine.wait_for_everyone()  # until all have looked at the folder
     if engine.is_main_process:
         begin_folder(folder, config)
         if not kept:
-            _keep(model, folder, trained)
-    task = Task(model, objective)
-    watches = _watches(objective, model, order.batch, _captions(recipe, survey, negatives))
-    trainer = Trainer(
-        task, recipe.settings, until, folder, engine, seed,
-        validate=validate, watches=watches, console=console, trained=trained is not None,
+            keep(model, folder, trained)
+    course = Course(
+        recipe, sources, survey, folder, seed, engine, order, validate, workers, console, trained, pictures
     )  # fmt: skip
-    if kept and trainer.resume():
-        console.print(f"continuing at step {trainer.state.step:,} ({trainer.state.seconds / 60:.1f} minutes in)")
-
-    def batches(start: int) -> Iterator[Loaded]:
-        mine = order.batches(start, engine.process_index, engine.num_processes)
-        return loader(mine, collate, default_workers(on_this_machine()) if workers is None else workers)
-
-    def keep(best: DualEncoder) -> None:
-        _keep(best, folder, trained)
-
-    state = trainer.run(batches, keep)
+    trainer, state = course.run(model, stages, kept)
     if not state.evaluated:  # in any process: only the first knows the best score
         last = trainer.model
         if engine.is_main_process:
-            keep(last)
+            course.keep(stages[-1], last)
     engine.wait_for_everyone()
     return Run(folder, load(folder, engine.device), state, trainer.problems, count_parameters(model))
 
@@ -131,7 +112,7 @@ def fit(
 def _begun(
     recipe: Recipe,
     sources: Sequence[Table | Stream],
-    objective: torch.nn.Module,
+    objective: Any,
     kept: Path | None,
     trained: Trained | None,
 ) -> DualEncoder:
@@ -146,14 +127,6 @@ def _begun(
     text, vocabulary = make_text_tower(recipe.text, recipe.tokenizer) if recipe.text else (None, recipe.tokenizer)
     tokenizer = Tokenizer.load(kept) if kept else make_tokenizer(vocabulary, sources, plan)
     return make_model(plan, recipe.image, text, tokenizer, recipe.augment, objective)
-
-
-def _keep(model: DualEncoder, folder: Path, trained: Trained | None) -> None:
-    """Writes the model; low-rank maps merged, and once more by themselves."""
-    if trained is not None and has_lora(model):
-        write_adapter(model, folder / "adapter", trained.name)
-        model = merged(model)
-    save(model, folder)
 
 
 def _cached(
@@ -208,39 +181,10 @@ def begin_folder(folder: Path, config: dict[str, Any]) -> None:
     part.rename(path)
 
 
-def budget(recipe: Recipe, epoch: int | None, batch: int) -> Budget:
-    """When the run is over. Raises DataError for epochs of a stream, whose length nobody knows."""
-    if recipe.minutes is not None:
-        return Minutes(recipe.minutes)
-    if recipe.steps is not None:
-        return Steps(recipe.steps)
-    if epoch is None:
-        raise DataError("a stream has no known length, so epochs cannot be counted: give --steps or --minutes")
-    return Steps(max(1, math.ceil((recipe.epochs or DEFAULT_EPOCHS) * epoch / batch)))
-
-
 def count_parameters(model: DualEncoder) -> dict[str, int]:
     """Parameters of each tower and of the whole."""
     towers: dict[str, Any] = {"image": model.image, "text": model.text, "all": model}
     return {name: sum(p.numel() for p in module.parameters()) for name, module in towers.items()}
-
-
-def _watches(objective: torch.nn.Module, model: DualEncoder, images: int, captions: int) -> list[Watch]:
-    """What looks after the run: for embeddings that become the same and a scale that runs away, and, for objectives
-    whose level of knowing nothing follows from a pair loss, for learning nothing."""
-    found: list[Watch] = [CollapseWatch(model), ScaleWatch(model.max_scale, float(model.scale.detach()))]
-    loss = getattr(objective, "loss", None)
-    if isinstance(loss, PairLoss):
-        forward, backward = uninformed(loss, images, images * captions), uninformed(loss, images * captions, images)
-        found.append(StuckWatch((forward + backward) / 2))
-    return found
-
-
-def _captions(recipe: Recipe, survey: Survey, negatives: bool) -> int:
-    """Captions an image brings into a batch; negatives: those of kind NEGATIVE too, which are drawn apart."""
-    counts = (survey.captions - survey.negatives, survey.negatives if negatives else 0)
-    most = recipe.captions_per_image or 1_000
-    return max(1, sum(min(most, round(count / max(1, survey.items))) for count in counts))
 
 
 def has_gpu() -> bool:

@@ -65,3 +65,15 @@ class Minutes:
 
     def progress(self, step: int, seconds: float) -> float:
         return seconds / (60 * self.total)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a run: from one share of its budget to another."""
+
+    start: float = 0.0
+    stop: float = 1.0
+
+    def within(self, progress: float) -> float:
+        """The share of this part that is done when so much of the run is; 1 or more at its end."""
+        return (progress - self.start) / max(1e-9, self.stop - self.start)

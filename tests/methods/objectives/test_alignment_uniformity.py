@@ -1,6 +1,7 @@
 """Alignment and uniformity against their definition in loops, their authors' form, and over processes."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dovetail.contracts import Batch, Captions, Features, Kind, Tokens
+from dovetail.evaluation.benchmarks import RetrievalBenchmark
+from dovetail.evaluation.claims.claim import Claim
+from dovetail.evaluation.claims.laboratory import GROUPS, RECIPE, held_out, larger, scenes
 from dovetail.evaluation.geometry import alignment, uniformity
 from dovetail.methods.objectives.alignment_uniformity import AlignmentUniformity
 from dovetail.models.contrasting import Encoded
@@ -123,3 +127,14 @@ def test_a_single_thing_is_spread_already() -> None:
     captions = Captions(tokens, torch.zeros(2, dtype=torch.int64), torch.zeros(2, dtype=torch.int64))
     batch = Batch(torch.zeros(1, 3, 4, 4, dtype=torch.uint8), captions, torch.tensor([3]))
     assert float(_terms(AlignmentUniformity(), x, y, batch)["uniformity"]) == 0
+
+
+CLAIM = Claim(
+    says="Minimised themselves, alignment and uniformity learn to retrieve better than InfoNCE, which stands for them.",
+    method=replace(RECIPE, objective="alignment_uniformity"),
+    baseline=replace(RECIPE, objective="infonce"),
+    train=scenes(GROUPS),
+    benchmark=RetrievalBenchmark(held_out(GROUPS)),
+    metric="mean_recall",
+)
+CLAIM_GPU = larger(CLAIM)

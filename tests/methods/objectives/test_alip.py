@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dovetail.contracts import Batch, Captions, Features, Kind, Tokens
+from dovetail.data.worlds import Noise, Telling
+from dovetail.evaluation.benchmarks import RetrievalBenchmark
+from dovetail.evaluation.claims.claim import Claim
+from dovetail.evaluation.claims.laboratory import GROUPS, RECIPE, held_out, scenes
 from dovetail.methods.objectives.alip import ALIP
 from dovetail.methods.objectives.contrastive import Contrastive
 from dovetail.models.contrasting import Encoded
@@ -186,3 +191,20 @@ def test_two_processes_are_one() -> None:
     torch.testing.assert_close(sum(p[2] for p in parts) / 2, y.grad)
     for part in parts:
         torch.testing.assert_close(part[3], objective.means)
+
+
+def test_it_asks_for_synthetic_captions() -> None:
+    assert ALIP.requires == ("synthetic captions",)
+
+
+# Of the captions from the web, which tell size and texture too, two in five are another picture's.
+WEB = Telling(("full", "short"), Noise(swapped=0.4), synthetic=("short",))
+
+CLAIM = Claim(
+    says="Where captions from the web are often another picture's, it retrieves better than InfoNCE on the same texts.",
+    method=replace(RECIPE, objective="alip", captions_per_image=2),
+    baseline=replace(RECIPE, objective="infonce", captions_per_image=2),
+    train=scenes(replace(GROUPS, telling=WEB)),
+    benchmark=RetrievalBenchmark(held_out(GROUPS)),
+    metric="mean_recall",
+)

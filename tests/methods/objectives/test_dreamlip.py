@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dovetail.contracts import Batch, Captions, Features, Kind, Tokens
+from dovetail.evaluation.benchmarks import RetrievalBenchmark
+from dovetail.evaluation.claims.claim import Claim
+from dovetail.evaluation.claims.laboratory import PARAGRAPHS, RECIPE, held_out, scenes
 from dovetail.methods.objectives.dreamlip import DreamLIP
 from dovetail.models.contrasting import Encoded
 
@@ -113,3 +117,13 @@ def test_equals_the_authors_form() -> None:
     found = _terms(DreamLIP(), x, y.flatten(0, 1), patches, _batch(owner.tolist(), [0, 1, 2], [Kind.LONG] * 6))
     torch.testing.assert_close(found["grouping"], grouping)
     torch.testing.assert_close(found["contrastive"], (there + back) / 2)
+
+
+CLAIM = Claim(
+    says="Sentences that also meet the patches they speak of leave paragraphs found better than InfoNCE on them.",
+    method=replace(RECIPE, objective="dreamlip", sub_captions=3),
+    baseline=replace(RECIPE, objective="infonce", sub_captions=3),
+    train=scenes(PARAGRAPHS),
+    benchmark=RetrievalBenchmark(held_out(PARAGRAPHS), kinds=(Kind.LONG,)),
+    metric="mean_recall",
+)

@@ -1,6 +1,7 @@
 """FLAIR against its definition in loops, the mean over its authors' random draws, and over processes."""
 
 import math
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -11,8 +12,11 @@ from torch.nn import functional as F
 
 from dovetail.contracts import Batch, Captions, Features, Kind, Tokens
 from dovetail.data.records import DataError
+from dovetail.evaluation.benchmarks import RetrievalBenchmark
+from dovetail.evaluation.claims.claim import Claim
+from dovetail.evaluation.claims.laboratory import PARAGRAPHS, RECIPE, held_out, scenes
 from dovetail.methods.objectives import flair
-from dovetail.methods.objectives.flair import FLAIR
+from dovetail.methods.objectives.flair import FLAIR, TextConditionedPooling
 from dovetail.models.contrasting import Encoded
 from tests.contracts.samples import batch as whole_batch
 from tests.contracts.samples import dual_encoder
@@ -73,8 +77,10 @@ def _defined(patches: list[Rows], images: Rows, texts: Rows, objective: FLAIR) -
 
 
 def _objective() -> FLAIR:
+    made = FLAIR(HEADS)
     torch.manual_seed(4)
-    return FLAIR(WIDTH, HEADS).double()
+    made.pooling = TextConditionedPooling(WIDTH, HEADS)
+    return made.double()
 
 
 def _batch(images: slice = slice(None), texts: slice = slice(None)) -> Batch:
@@ -174,6 +180,23 @@ def test_padding_of_patches_is_nothing() -> None:
         torch.testing.assert_close(found[i : i + 1], pooling(texts, patches[i : i + 1, :n], None))
 
 
-def test_a_model_of_another_width_is_named() -> None:
-    with pytest.raises(DataError, match=r"flair\(embed_dim=16\)"):
-        FLAIR(24, 2).encode(dual_encoder(), whole_batch())
+def test_the_attention_is_as_wide_as_the_embeddings() -> None:
+    objective, model = FLAIR(2), dual_encoder()
+    assert not list(objective.parameters())
+    objective.begin(model, ())
+    assert set(objective.terms(objective.encode(model, whole_batch()), whole_batch())) == {
+        "text-conditioned",
+        "multi-positive",
+    }
+    with pytest.raises(DataError, match=r"flair\(heads=3\) does not divide embeddings of 16 numbers"):
+        FLAIR(3).begin(model, ())
+
+
+CLAIM = Claim(
+    says="Captions that gather patches for themselves leave paragraphs found better than InfoNCE on their sentences.",
+    method=replace(RECIPE, objective="flair", sub_captions=3),
+    baseline=replace(RECIPE, objective="infonce", sub_captions=3),
+    train=scenes(PARAGRAPHS),
+    benchmark=RetrievalBenchmark(held_out(PARAGRAPHS), kinds=(Kind.LONG,)),
+    metric="mean_recall",
+)

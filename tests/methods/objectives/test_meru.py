@@ -1,6 +1,7 @@
 """MERU's entailment against its definition in loops, in the coordinates of the paper, and over processes."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,10 @@ import torch
 from torch import Tensor
 
 from dovetail.contracts import Batch, Captions, Features, Kind, Tokens
+from dovetail.data.worlds import Sampler, Telling, World
+from dovetail.evaluation.benchmarks import RetrievalBenchmark
+from dovetail.evaluation.claims.claim import Claim
+from dovetail.evaluation.claims.laboratory import LEARNABLE, RECIPE, held_out, scenes
 from dovetail.methods.objectives.meru import MERU, exterior_angle, half_aperture
 from dovetail.models.contrasting import Encoded
 from dovetail.ops.contrast import contrast
@@ -121,3 +126,16 @@ def test_two_processes_are_one() -> None:
     for i, gradient in enumerate(learnt):
         torch.testing.assert_close(sum(p[3][i] for p in parts) / 2, gradient)
     assert len(learnt) == 2
+
+
+HIERARCHY = World(Sampler((2, 3), LEARNABLE), telling=Telling(("summary", "short", "objects")))
+"""Two or three things, told from the general to the particular: their number; colour and shape; each with its place."""
+
+CLAIM = Claim(
+    says="With captions from the general to the particular, hyperbolic cones retrieve better than the cosine does.",
+    method=replace(RECIPE, objective="meru"),
+    baseline=replace(RECIPE, objective="infonce"),
+    train=scenes(HIERARCHY),
+    benchmark=RetrievalBenchmark(held_out(HIERARCHY)),
+    metric="mean_recall",
+)

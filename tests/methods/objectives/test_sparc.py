@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dovetail.contracts import Batch, Captions, Features, Kind, Tokens
+from dovetail.evaluation.claims.claim import Claim
+from dovetail.evaluation.claims.laboratory import GROUPS, RECIPE, held_out, scenes
+from dovetail.evaluation.worlds.localisation import PHRASE, LocalisationBenchmark
 from dovetail.methods.objectives.sparc import SPARC
 from dovetail.models.contrasting import Encoded
 from tests.processes import run
@@ -123,3 +127,13 @@ def test_two_processes_are_one() -> None:
     assert sum(p[0] for p in parts) / 2 == pytest.approx(value.item(), abs=1e-10)
     for i, gradient in enumerate((seen.grad, said.grad)):
         torch.testing.assert_close(sum(p[i + 1] for p in parts) / 2, gradient)
+
+
+CLAIM = Claim(
+    says="A phrase finds the part of the picture that it speaks of more often than when whole captions alone are told.",
+    method=replace(RECIPE, objective="sparc"),
+    baseline=replace(RECIPE, objective="infonce"),
+    train=scenes(GROUPS),
+    benchmark=LocalisationBenchmark(held_out(GROUPS)),
+    metric=PHRASE,
+)

@@ -1,9 +1,10 @@
 """Which column holds what: as the user says, or as its name suggests."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dovetail.contracts import Kind
 from dovetail.data.records import DataError
 
 IMAGE = (".image", "image", "filepath", "file_path", "file_name", "filename", "image_path", "img", "path", "jpg")
@@ -13,9 +14,16 @@ ID = ("id",)
 LANGUAGE = ("language", "lang")
 REGIONS = ("regions", "boxes")
 NEGATIVES = ("negatives", "negative", "negative_captions", "hard_negatives")
+LONG = ("long_captions", "long_caption", "recaption", "recaptions", "dense_caption", "dense_captions", "long")
+SYNTHETIC = ("synthetic_captions", "synthetic_caption", "synthetic")
+DEPTH = (".depth.png", "depth", "depth_map", "depth_path")
+VIDEO = ("video", "frames")
 """Names that are taken for a column's meaning when nothing is said, best first; a dot marks a member of a tar shard."""
 
-SINGLE = ("image", "id", "label", "language", "regions", "negatives")
+KINDS = {"long": Kind.LONG, "synthetic": Kind.SYNTHETIC, "negatives": Kind.NEGATIVE}
+"""Columns of captions that are of a kind of their own, in the order in which a record has them."""
+
+SINGLE = ("image", "id", "label", "language", "regions", "depth", "video", *KINDS)
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,9 @@ class Columns:
 
     captions: one column or several, all of whose texts are used; () for data without captions.
     id: equal values are the same thing and never negatives of each other; without one, the image is the identity.
-    negatives: captions that are false of the image, for objectives that learn from them.
+    negatives: captions that are false of the image, for objectives that learn from them. long: captions of many
+    sentences. synthetic: captions that a model wrote.
+    depth: a grey picture of 8 or 16 bits, black nearest. video: a list of frames, or a folder of them.
     folder: where relative image paths start; None: the folder that the table lies in.
     """
 
@@ -35,6 +45,10 @@ class Columns:
     language: str | None = None
     regions: str | None = None
     negatives: str | None = None
+    long: str | None = None
+    synthetic: str | None = None
+    depth: str | None = None
+    video: str | None = None
     folder: str | Path | None = None
 
 
@@ -43,7 +57,10 @@ GUESS = Columns()
 
 @dataclass(frozen=True)
 class Fields:
-    """The columns that were settled on; `guessed` holds the meanings that nobody named."""
+    """The columns that were settled on; `guessed` holds the meanings that nobody named.
+
+    kinds: of KINDS those that have a column.
+    """
 
     image: str
     captions: tuple[str, ...]
@@ -51,8 +68,15 @@ class Fields:
     label: str | None
     language: str | None
     regions: str | None
-    negatives: str | None
+    depth: str | None
+    video: str | None
+    kinds: Mapping[str, str]
     guessed: frozenset[str]
+
+    @property
+    def telling(self) -> bool:
+        """Whether there is a column of captions that are true."""
+        return bool(self.captions) or any(KINDS[k] != Kind.NEGATIVE for k in self.kinds)
 
 
 def resolve(columns: Columns, present: Iterable[str], name: str) -> Fields:
@@ -66,7 +90,7 @@ def resolve(columns: Columns, present: Iterable[str], name: str) -> Fields:
     lost = [f"no column {c!r} to take the {meaning} from" for meaning, c in _pairs(fields) if c not in there]
     if not fields.image:
         lost.append(f"no image column (looked for {', '.join(IMAGE[1:])})")
-    if columns.captions is None and not fields.captions and not fields.label:
+    if columns.captions is None and not fields.telling and not fields.label:
         lost.append(f"no captions column (looked for {', '.join(CAPTIONS[1:])}) and no labels")
     if lost:
         guessed = ", ".join(f"{meaning} from {c!r}" for meaning, c in _pairs(fields) if meaning in fields.guessed)
@@ -78,7 +102,7 @@ def resolve(columns: Columns, present: Iterable[str], name: str) -> Fields:
 
 
 def _pairs(fields: Fields) -> list[tuple[str, str]]:
-    single = [(k, getattr(fields, k)) for k in SINGLE]
+    single = [(k, fields.kinds.get(k) if k in KINDS else getattr(fields, k)) for k in SINGLE]
     return [(k, c) for k, c in single if c] + [("captions", c) for c in fields.captions]
 
 
@@ -92,6 +116,11 @@ def _settle(columns: Columns, there: list[str]) -> Fields:
 
     captions = guess(CAPTIONS) if named is None else None
     asked = {k: getattr(columns, k) for k in ("captions", *SINGLE)}
+    kinds = {
+        "long": columns.long or guess(LONG),
+        "synthetic": columns.synthetic or guess(SYNTHETIC),
+        "negatives": columns.negatives or guess(NEGATIVES),
+    }
     return Fields(
         image=columns.image or guess(IMAGE) or "",
         captions=((captions,) if captions else ()) if named is None else tuple(named),
@@ -99,6 +128,8 @@ def _settle(columns: Columns, there: list[str]) -> Fields:
         label=columns.label or guess(LABEL),
         language=columns.language or guess(LANGUAGE),
         regions=columns.regions or guess(REGIONS),
-        negatives=columns.negatives or guess(NEGATIVES),
+        depth=columns.depth or guess(DEPTH),
+        video=columns.video or guess(VIDEO),
+        kinds={kind: column for kind, column in kinds.items() if column},
         guessed=frozenset(k for k, v in asked.items() if v is None),
     )

@@ -9,8 +9,8 @@ from typing import Any
 
 from dovetail.contracts import Kind
 from dovetail.data.records import Caption, DataError, ImageLike, Problems, Record, Region
-from dovetail.data.sources import pictures, texts
-from dovetail.data.sources.columns import Columns, Fields, resolve
+from dovetail.data.sources import pictures, sensed, texts
+from dovetail.data.sources.columns import KINDS, Columns, Fields, resolve
 
 SPLIT = "split"
 
@@ -55,6 +55,8 @@ class Entry:
     label: str | None
     regions: tuple[Region, ...]
     extra: Mapping[str, Any]
+    depth: ImageLike | None = None
+    video: tuple[ImageLike, ...] = ()
 
 
 def settle(parts: Sequence[Part], columns: Columns, name: str, look: int = 1000) -> tuple[Fields, str | None]:
@@ -118,6 +120,8 @@ def entries(part: Part, fields: Fields, problems: Problems) -> Iterator[tuple[Ro
                 label=label,
                 regions=tuple(_regions(row, fields, problems, name)),
                 extra={} if part.again else rest(row.cells, fields),
+                depth=sensed.depth(row.cells, fields, part.folder, problems, name),
+                video=sensed.video(row.cells, fields, part.folder, problems, name),
             ),
         )
 
@@ -129,9 +133,9 @@ def _captions(row: Row, fields: Fields, problems: Problems, name: str) -> Iterat
         for cause in bad:
             problems.add(cause, name)
         yield from good
-    if fields.negatives:
-        false, _ = texts.captions(row.cells.get(fields.negatives), spoken)
-        yield from (replace(caption, kind=Kind.NEGATIVE) for caption in false)
+    for kind, column in fields.kinds.items():
+        more, _ = texts.captions(row.cells.get(column), spoken)
+        yield from (replace(caption, kind=KINDS[kind]) for caption in more)
 
 
 def told(captions: Sequence[Caption]) -> bool:
@@ -150,7 +154,7 @@ def _regions(row: Row, fields: Fields, problems: Problems, name: str) -> list[Re
 
 def rest(cells: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
     """The cells that found no place elsewhere in the record."""
-    used = {fields.image, *fields.captions, *filter(None, (fields.negatives,))}
+    used = {fields.image, *fields.captions, *fields.kinds.values(), *sensed.used(cells, fields)}
     if fields.label and texts.scalar(cells.get(fields.label)) is not None:
         used.add(fields.label)
     if fields.regions and texts.regions(cells.get(fields.regions)) is not None:
@@ -174,6 +178,8 @@ def join(rows: Sequence[Entry]) -> Record:
         label=first.label,
         regions=tuple(r for row in rows for r in row.regions),
         extra=first.extra if len(rows) == 1 else _joined([row.extra for row in rows]),
+        depth=next((row.depth for row in rows if row.depth is not None), None),
+        video=next((row.video for row in rows if row.video), ()),
     )
 
 

@@ -30,7 +30,7 @@ class RowStream:
         found = (entry for _, entry in entries(self._parts[unit], self.fields, tally))
         for _, same in groupby(found, key=lambda entry: entry.key):
             record = join(list(same))
-            if told(record.captions) or not self.fields.captions:
+            if told(record.captions) or not self.fields.telling:
                 yield record
             else:
                 tally.add(NO_CAPTION, record.name)

@@ -11,7 +11,7 @@ import numpy as np
 
 from dovetail.contracts import Kind
 from dovetail.data.records import Caption, DataError, ImageLike, Problems, Record, Region
-from dovetail.data.sources import pictures
+from dovetail.data.sources import pictures, sensed
 from dovetail.data.sources.columns import Columns, Fields
 from dovetail.data.sources.rows import (
     NO_CAPTION,
@@ -70,16 +70,23 @@ class RowTable:
         return join([self._entry(int(row), item, first=k == 0) for k, row in enumerate(rows)])
 
     def _entry(self, row: int, item: int, first: bool) -> Entry:
-        name, at, number, path, captions, label, regions, extra = self._packed[row]
+        name, at, number, path, captions, label, regions, extra, *senses = self._packed[row]
         image: ImageLike | None = Path(path) if path else None
+        seen, frames = (_files(paths) for paths in senses)
         part: Part = self._parts[at]
         if part.again:
-            cells = part.again(number, self._wanted(extra, embedded=first and not path))
+            embedded = [c for c, one in ((self.fields.depth, seen), (self.fields.video, frames)) if c and one is None]
+            cells = part.again(number, self._wanted((*extra, *embedded), embedded=first and not path))
             extra = rest(cells, self.fields)
             image = pictures.locate(cells[self.fields.image], part.folder) if first and not path else image
+            place = part.folder, Problems(), name
+            seen = (sensed.depth(cells, self.fields, *place),) if seen is None else seen
+            frames = sensed.video(cells, self.fields, *place) if frames is None else frames
         said = tuple(Caption(text, Kind(kind), language) for text, language, kind in captions)
         found = tuple(Region(box, phrase) for box, phrase in regions)
-        return Entry(name, number, image, 0, self._ids[item], said, label, found, extra)
+        depth = seen[0] if seen else None
+        video = tuple(frame for frame in frames or () if frame is not None)
+        return Entry(name, number, image, 0, self._ids[item], said, label, found, extra, depth, video)
 
     def _wanted(self, columns: tuple[str, ...], embedded: bool) -> tuple[str, ...]:
         return (self.fields.image, *columns) if embedded else columns
@@ -101,16 +108,18 @@ class _Draft:
         item = self.index.setdefault(entry.key, len(self.index))
         if item == len(self.ids):
             self.ids.append(entry.id)
-            self.captioned.append(not self.fields.captions)
+            self.captioned.append(not self.fields.telling)
         self.captioned[item] |= told(entry.captions)
         self.owner.append(item)
-        used = (self.fields.image, self.fields.negatives, *self.fields.captions)
+        used = {self.fields.image, *self.fields.kinds.values(), *self.fields.captions}
+        used.update(sensed.used(row.cells, self.fields))
         # of a row that can be read again only the names of the columns left over are kept
         extra = tuple(c for c in row.cells if c not in used) if part.again else entry.extra
         path = str(entry.image) if isinstance(entry.image, Path) else None
         said = [(c.text, c.language, int(c.kind)) for c in entry.captions]
         found = [(r.box, r.phrase) for r in entry.regions]
-        self.packed.append((entry.name, at, entry.number, path, said, entry.label, found, extra))
+        seen = _paths(() if entry.depth is None else (entry.depth,)), _paths(entry.video)
+        self.packed.append((entry.name, at, entry.number, path, said, entry.label, found, extra, *seen))
 
     def layout(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows sorted by image, where each image's rows start, and the images to keep; counts the others."""
@@ -121,6 +130,15 @@ class _Draft:
         for item in np.flatnonzero(~captioned):
             self.problems.add(NO_CAPTION, self.packed[int(rows[starts[item]])][0])
         return rows, starts, np.flatnonzero(captioned)
+
+
+def _paths(images: tuple[ImageLike, ...]) -> tuple[str, ...] | None:
+    """Files by name; None for pictures that are no files, and are read again when they are needed."""
+    return tuple(map(str, images)) if all(isinstance(image, Path) for image in images) else None
+
+
+def _files(paths: tuple[str, ...] | None) -> tuple[ImageLike | None, ...] | None:
+    return None if paths is None else tuple(map(Path, paths))
 
 
 def read_table(name: str, parts: Sequence[Part], columns: Columns, splits: frozenset[str] = frozenset()) -> RowTable:

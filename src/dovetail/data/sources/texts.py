@@ -24,7 +24,7 @@ def captions(cell: Any, language: str | None) -> tuple[list[Caption], list[str]]
     """
     good: list[Caption] = []
     bad: list[str] = []
-    for text, spoken in _texts(_unpacked(cell), language):
+    for text, spoken in _texts(unpacked(cell), language):
         if not isinstance(text, str) or not _encodable(text):
             bad.append(NOT_TEXT)
         elif not text.strip():
@@ -59,7 +59,14 @@ def _inner(item: Any) -> Any:
     return item.get("raw", item.get("caption", item)) if isinstance(item, Mapping) else item
 
 
-def _unpacked(cell: Any) -> Any:
+def nothing(cell: Any) -> bool:
+    """Whether a cell is empty."""
+    return (
+        cell is None or (isinstance(cell, float) and math.isnan(cell)) or (isinstance(cell, str) and not cell.strip())
+    )
+
+
+def unpacked(cell: Any) -> Any:
     """A text that is a list of texts written as JSON or by Python's repr, as that list; anything else as it is."""
     if not isinstance(cell, str) or not (cell.lstrip().startswith("[") and cell.rstrip().endswith("]")):
         return cell

@@ -64,7 +64,7 @@ def told(recipe: Recipe, other: Recipe) -> str:
     micro, others = recipe.settings.accumulate, other.settings.accumulate
     if micro != others or micro > 1:
         parts.append(f"each loss over {(recipe.batch or 0) // micro}")
-    for name in ("size", "image", "text", "captions_per_image"):
+    for name in ("size", "image", "text", "captions_per_image", "sub_captions"):
         if getattr(recipe, name) != getattr(other, name):
             parts.append(f"{name.replace('_', ' ')} {getattr(recipe, name)}")
     return ", ".join(parts)

@@ -52,7 +52,7 @@ def contest(
     held_out = survey([opened(val)], decode, sample=16)
     need_captions(held_out)
     for objective in objectives:
-        check_requirements(make_objective(objective), found)
+        check_requirements(make_objective(objective), found, recipe.sub_captions)
     recipe = recipe.resolved(found.items, has_gpu())
     told = f"{found.items:,} images with {found.captions:,} captions, {held_out.items:,} images held out"
     console.print(told)

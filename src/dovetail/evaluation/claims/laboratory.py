@@ -48,6 +48,9 @@ def held_out(world: World, count: int = 500) -> Scenes:
 GROUPS = World(Sampler((2, 3), LEARNABLE), telling=Telling(("short", "full")))
 """Two or three things, told by colour and shape, or with size and texture too."""
 
+PARAGRAPHS = World(Sampler((2, 3), LEARNABLE), telling=Telling(("long",)))
+"""Two or three things in a paragraph: what there is, one by one, and a sentence for each of their relations."""
+
 PAIRS = World(
     Sampler((2, 2), replace(LEARNABLE, sizes=("medium",), textures=("plain",))),
     telling=Telling(("short",)),

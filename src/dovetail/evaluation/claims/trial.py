@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from torch import nn
 
 from dovetail.catalogue import configuration, contract_named, lookup
 from dovetail.contracts import Benchmark, Encoder
@@ -72,10 +73,16 @@ class Trial:
 
 def methods_of(recipe: Recipe) -> set[str]:
     """The modules of the methods that a recipe is made of."""
-    objective = configuration(make_objective(recipe.objective))
+    objective = make_objective(recipe.objective)
     towers = [recipe.image or PLANS[recipe.size].image if recipe.size else recipe.image, recipe.text or TEXT_TOWER]
     keys = [lookup(spec.partition("(")[0].partition(":")[0].strip(), Encoder) for spec in towers if spec]
-    return {entry.make.__module__ for entry in keys} | set(_modules(objective))
+    return {entry.make.__module__ for entry in keys} | set(_modules(configuration(objective))) | _held(objective)
+
+
+def _held(objective: nn.Module) -> set[str]:
+    """The modules of the methods that an objective is made of without an option for them."""
+    parts = [x for module in objective.modules() for x in (module, *vars(module).values())]
+    return {type(x).__module__ for x in parts if type(x).__module__.startswith("dovetail.methods.")}
 
 
 def _modules(held: Any) -> list[str]:

@@ -21,13 +21,14 @@ from transformers import AutoConfig, AutoModel
 from dovetail.catalogue import implements
 from dovetail.contracts import Encoder, Features, Tokens
 from dovetail.nn.head import Head
-from dovetail.nn.transformer import mean_pool
+from dovetail.nn.transformer import last_token, mean_pool
 
 Pooled = Callable[[Any, Bool[Tensor, "t l"]], Tensor]
 POOLS: dict[str, Pooled] = {  # of what the model gives
     "mean": lambda found, mask: mean_pool(found.last_hidden_state, mask),
     "max": lambda found, mask: found.last_hidden_state.masked_fill(~mask[..., None], -torch.inf).amax(1),
     "first": lambda found, mask: found.last_hidden_state[:, 0],
+    "last": lambda found, mask: last_token(found.last_hidden_state, mask),
     "pooler": lambda found, mask: found.pooler_output,
 }
 
@@ -39,7 +40,8 @@ class HFText(nn.Module):
     Args:
         name: a folder or hub id whose weights to start from; None with `config`.
         config: the model's configuration as a dictionary, for a tower whose weights come from elsewhere.
-        pool: mean, max or first (of the real tokens), or pooler (BERT's head on the first token).
+        pool: mean, max, first or last (of the real tokens; a causal language model's last has seen all), or pooler
+            (BERT's head on the first token).
         hidden: length of a hidden layer without a bias after the pooling, with a GELU; None: without.
         out: how many numbers a linear map of the pooled vector gives, and whether it has a bias; None: no such map.
     """
@@ -62,7 +64,8 @@ class HFText(nn.Module):
         if config is not None:
             whole = AutoModel.from_config(AutoConfig.for_model(**config), trust_remote_code=False)
         else:
-            whole = AutoModel.from_pretrained(str(self.origin), trust_remote_code=False, use_safetensors=True)
+            how = {"trust_remote_code": False, "use_safetensors": True, "dtype": torch.float32}
+            whole = AutoModel.from_pretrained(str(self.origin), **how)
         # What is needed to make the tower again without the place that its weights came from.
         self.name, self.config = None, whole.config.to_dict()
         self.config.pop("_name_or_path", None)

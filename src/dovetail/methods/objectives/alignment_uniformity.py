@@ -29,6 +29,7 @@ from dovetail.models.contrasting import Encoded, encoded, sides
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.ops.distributed import gather, sum_over_processes, world_size
 from dovetail.ops.features import wide
+from dovetail.ops.means import weighted_mean
 from dovetail.ops.similarity import normalize
 
 
@@ -62,7 +63,7 @@ class AlignmentUniformity(nn.Module):
             # The square root has no slope at 0, where a pair coincides.
             distances = squared if self.alpha == 2 else squared.clamp_min(1e-12).pow(self.alpha / 2)
             true = (batch.captions.kind != Kind.NEGATIVE).to(x.dtype)
-            near = _mean(distances, texts.weights.to(x.dtype) * true)
+            near = weighted_mean(distances, texts.weights.to(x.dtype) * true)
             spread = (self._uniformity(x, images.ids) + self._uniformity(y, texts.ids)) / 2
         unused = sum(0 * p for p in (outputs.scale, outputs.bias) if p is not None)  # DDP wants every parameter in use
         return {"alignment": self.alignment * near + unused, "uniformity": self.uniformity * spread}
@@ -76,12 +77,6 @@ class AlignmentUniformity(nn.Module):
         if not bool(count):
             return 0 * total  # no two different things
         return _joined(total / whole, (whole / count).log())
-
-
-def _mean(values: Float[Tensor, " n"], weights: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    """The weighted mean over the items of all processes, as this one's share of it."""
-    every = sum_over_processes(weights.sum()).clamp_min(torch.finfo(weights.dtype).tiny)
-    return (values * weights).sum() / every * world_size()
 
 
 def _joined(share: Float[Tensor, ""], value: Float[Tensor, ""]) -> Float[Tensor, ""]:

@@ -13,7 +13,9 @@ Confirmed against the authors' code, where g = 2 is a square, all of the above; 
 
 With several texts of a path an image's similarity of raw and synthetic is the mean over their pairs, each text has its
 own V, and an image as a row their mean. An image without texts of one path takes no part in it and has W = 1, so that
-without any synthetic caption this is `contrastive` with InfoNCE. Hard negative captions are columns of the raw path.
+without any synthetic caption this is `contrastive` with InfoNCE. Synthetic captions are those of kind SYNTHETIC; the
+paper's are one an image, by OFA. A step must see both texts of an image: `--captions_per_image` as many as it has, at
+least. Hard negative captions are columns of the raw path.
 Differs from `contrastive` in the weights and in that raw and synthetic texts never meet as columns of one row.
 """
 
@@ -46,7 +48,7 @@ class ALIP(nn.Module):
         momentum: what is kept of a running mean with every batch.
     """
 
-    requires = ("several captions",)
+    requires = ("synthetic captions",)
     means: Tensor
 
     def __init__(self, sharpness: float = 2.0, momentum: float = 0.99):

@@ -8,9 +8,9 @@ Zheng et al., "DreamLIP: Language-Image Pre-training with Long Captions", 2024.
     g_k = unit( sum_p n_kp u_p / sum_p n_kp ),    y_k: caption, u_p: patches of its own image, all of unit length
     L_grouping: InfoNCE of g_k and y_k over all captions of the batch, those of the same image too, both directions
 
-The sub-captions are the image's captions in the batch (the authors draw six sentences and the caption from the web): a
-loader's captions per image draws some anew each time. Hard negative captions are columns of the first term only, and
-captions of another image with an equal id neither belong to a group nor stand against it.
+The sub-captions are the image's captions in the batch (the authors draw six sentences and the caption from the web):
+`--sub_captions` draws sentences of long ones anew each time. Hard negative captions are columns of the first term only,
+and captions of another image with an equal id neither belong to a group nor stand against it.
 
 Confirmed against the authors' code: the steps of the grouping, with gradients through all of them, and weights of 1.
 Not confirmed: the paper's threshold (the code knows 0, 0.1 and, as the default here, one over the number of patches)
@@ -38,10 +38,8 @@ from dovetail.ops.contrast import contrast
 from dovetail.ops.distributed import this_process
 from dovetail.ops.features import wide
 from dovetail.ops.grouping import grouped
-from dovetail.ops.sides import Pairs, Side, same_ids
+from dovetail.ops.sides import NEITHER, Pairs, Side, same_ids
 from dovetail.ops.similarity import normalize
-
-NEITHER = 1e-30  # a target that counts for nothing, but keeps a pair from the negatives
 
 
 @implements(Objective)

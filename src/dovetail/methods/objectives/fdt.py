@@ -22,7 +22,7 @@ towers at once. Differs from FILIP in that items meet as one vector each.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -33,6 +33,7 @@ from dovetail.catalogue import build, implements
 from dovetail.contracts import Batch, Features, Objective, PairLoss
 from dovetail.models.contrasting import Encoded, encoded, sides
 from dovetail.models.dual_encoder import DualEncoder
+from dovetail.nn.repeatable import repeatable
 from dovetail.ops.contrast import contrast
 
 
@@ -48,7 +49,6 @@ class FDT(nn.Module):
     """A pair loss between weighted sums of a codebook's tokens, and one between pooled vectors.
 
     Args:
-        embed_dim: length of the codebook's tokens; that of the model's embeddings.
         codes: number of the codebook's tokens (C).
         temperature: what their scores are divided by (T).
         pooled: weight of the second term (a).
@@ -59,29 +59,25 @@ class FDT(nn.Module):
 
     def __init__(
         self,
-        embed_dim: int = 512,
         codes: int = 16384,
         temperature: float = 1000.0,
         pooled: float = 1.0,
         loss: PairLoss | None = None,
     ):
         super().__init__()
-        self.embed_dim, self.codes, self.temperature, self.pooled = embed_dim, codes, temperature, pooled
+        self.codes, self.temperature, self.pooled = codes, temperature, pooled
         self.loss: PairLoss = loss or build("infonce", PairLoss)
         self.similarity = build("cosine")
-        self.codebook = nn.Parameter(torch.randn(codes, embed_dim))
-        self.image_query, self.text_query = _query(embed_dim), _query(embed_dim)
+
+    def begin(self, model: DualEncoder, captions: Iterable[str]) -> None:
+        """Makes the codebook, whose tokens are as long as the embeddings, and both networks."""
+        width, like = model.embed_dim, model.log_scale
+        with repeatable():
+            self.codebook = nn.Parameter(torch.randn(self.codes, width).to(like))
+            self.image_query, self.text_query = _query(width).to(like), _query(width).to(like)
 
     def encode(self, model: DualEncoder, batch: Batch) -> Described:
-        """Runs both towers and describes each item with the codebook.
-
-        Raises ValueError for a model whose embeddings are not as long as the codebook's tokens.
-        """
-        if model.embed_dim != self.embed_dim:
-            raise ValueError(
-                f"the embeddings have {model.embed_dim} numbers, the codebook's tokens {self.embed_dim}: "
-                f"say fdt(embed_dim={model.embed_dim})"
-            )
+        """Runs both towers and describes each item with the codebook."""
         found = encoded(model, batch, tokens=True)
         images, texts = self.describe(found.images, self.image_query), self.describe(found.texts, self.text_query)
         pooled = Encoded(Features(found.images.pooled), Features(found.texts.pooled), found.scale, found.bias)
@@ -90,7 +86,9 @@ class FDT(nn.Module):
     def describe(self, features: Features, query: nn.Module) -> Float[Tensor, "b d"]:
         """The weighted sums of the codebook's tokens."""
         assert features.tokens is not None
-        scores = query(features.tokens) @ self.codebook.T / (math.sqrt(self.embed_dim) * self.temperature)  # (b n C)
+        scores = (
+            query(features.tokens) @ self.codebook.T / (math.sqrt(self.codebook.shape[1]) * self.temperature)
+        )  # (b n C)
         with torch.autocast(scores.device.type, enabled=False):
             best = _highest(scores, features.mask)
             return sparsemax(best.to(self.codebook.dtype)) @ self.codebook

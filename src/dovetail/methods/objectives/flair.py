@@ -12,14 +12,14 @@ heads and one key and value of zeros, so that a caption may look at nothing. w_i
 the sum of a row's w. Confirmed against the authors' code: the attention and its three norms, both sums and what they
 are divided by, tau and c starting at 1 / 0.07 and -10. They draw one caption of each other image at random; here every
 caption of it counts w_ij = 1 / (how many it has), which is the mean over such draws. Hard negative captions take no
-part. Cutting long captions into sub-captions is the data's affair.
+part. Cutting long captions into sub-captions is the data's affair: `--sub_captions 8` draws as many as the authors do.
 
 Cost: an attention of every caption over the patches of every image, a few images at a time. Differs from SigLIP in
 L_tcs. Evaluation compares pooled vectors, as the authors' global matching does: the pooling is the objective's and is
 not kept with the model.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from jaxtyping import Bool, Float
@@ -33,6 +33,7 @@ from dovetail.contracts import Batch, Kind, Objective, PairLoss
 from dovetail.data.records import DataError
 from dovetail.models.contrasting import Encoded, sides
 from dovetail.models.dual_encoder import DualEncoder
+from dovetail.nn.repeatable import repeatable
 from dovetail.ops.contrast import contrast
 from dovetail.ops.distributed import gather, sum_over_processes, world_size
 from dovetail.ops.features import wide
@@ -66,23 +67,26 @@ class FLAIR(nn.Module):
     """The sigmoid loss over text-conditioned views, and over pooled vectors with several positives.
 
     Args:
-        embed_dim: length of the model's embeddings.
         heads: of the attention.
     """
 
     requires = ()
 
-    def __init__(self, embed_dim: int = 512, heads: int = 8):
+    def __init__(self, heads: int = 8):
         super().__init__()
-        self.embed_dim, self.heads = embed_dim, heads
-        self.pooling = TextConditionedPooling(embed_dim, heads)
+        self.heads = heads
         self.loss: PairLoss = build(f"siglip(initial_scale={1 / 0.07}, initial_bias=-10.0)", PairLoss)
         self.similarity = build("cosine")
 
+    def begin(self, model: DualEncoder, captions: Iterable[str]) -> None:
+        """Makes the attention. Raises DataError where the heads do not divide the embeddings."""
+        if model.embed_dim % self.heads:
+            raise DataError(f"flair(heads={self.heads}) does not divide embeddings of {model.embed_dim} numbers")
+        with repeatable():
+            self.pooling = TextConditionedPooling(model.embed_dim, self.heads).to(model.log_scale)
+
     def encode(self, model: DualEncoder, batch: Batch) -> Encoded:
-        """Runs both towers, the image tower for its tokens too. Raises DataError for a model of another width."""
-        if model.embed_dim != self.embed_dim:
-            raise DataError(f"the embeddings have {model.embed_dim} numbers: say flair(embed_dim={model.embed_dim})")
+        """Runs both towers, the image tower for its tokens too."""
         images = model.image_features(batch.images, tokens=True)
         return Encoded(images, model.text_features(batch.captions.tokens), model.scale, model.bias)
 

@@ -28,8 +28,8 @@ from dovetail.contracts import Batch, Features, Objective, PairLoss, Similarity
 from dovetail.models.contrasting import Encoded, encoded, sides
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.ops.contrast import contrast
-from dovetail.ops.distributed import sum_over_processes, world_size
 from dovetail.ops.features import wide
+from dovetail.ops.means import weighted_mean
 
 
 def exterior_angle(apex: Float[Tensor, "n d"], x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
@@ -77,8 +77,7 @@ class MERU(nn.Module):
             x, y = (self._points(side.features) for side in (images, texts))
             outside = exterior_angle(y, x[batch.captions.owner]) - half_aperture(y, self.radius)
             weights = texts.weights.to(y.dtype)
-            every = sum_over_processes(weights.sum()).clamp_min(torch.finfo(y.dtype).tiny)
-            entailed = (outside.clamp_min(0) * weights).sum() / every * world_size()
+            entailed = weighted_mean(outside.clamp_min(0), weights)
         return {"contrastive": apart, "entailment": self.entailment * entailed}
 
     def _points(self, features: Features) -> Float[Tensor, "n d"]:

@@ -28,10 +28,9 @@ from dovetail.contracts import Batch, Features, Objective, PairLoss
 from dovetail.models.contrasting import Encoded, encoded, sides
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.ops.contrast import contrast
-from dovetail.ops.distributed import sum_over_processes, world_size
 from dovetail.ops.features import wide
-from dovetail.ops.grouping import grouped
-from dovetail.ops.similarity import normalize
+from dovetail.ops.grouping import grouped, told_apart
+from dovetail.ops.means import weighted_mean
 
 
 @implements(Objective)
@@ -63,10 +62,9 @@ class SPARC(nn.Module):
         with torch.autocast(batch.images.device.type, enabled=False):
             (patches, seen), (words, said) = (_tokens(side.features) for side in (images, texts))
             owner = batch.captions.owner
-            costs = _within(grouped(words, patches[owner], seen[owner]), words, said, outputs.scale)
+            costs = told_apart(grouped(words, patches[owner], seen[owner]), words, said, outputs.scale)
             weights = texts.weights.to(costs.dtype)[:, None] * said
-            every = sum_over_processes(weights.sum()).clamp_min(torch.finfo(costs.dtype).tiny)
-            fine = (costs * weights).sum() / every * world_size()
+            fine = weighted_mean(costs, weights)
         return {"contrastive": self.whole * whole, "fine-grained": self.fine * fine}
 
 
@@ -76,13 +74,3 @@ def _tokens(features: Features) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b
     assert x is not None
     real = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if features.mask is None else features.mask
     return wide(x), real
-
-
-def _within(
-    groups: Float[Tensor, "t l d"], words: Float[Tensor, "t l d"], real: Bool[Tensor, "t l"], scale: Tensor
-) -> Float[Tensor, "t l"]:
-    """What it costs each word to be told from the others of its caption, on average over both directions."""
-    scores = scale * normalize(groups) @ normalize(words).mT
-    apart = scores.masked_fill(~(real[:, :, None] & real[:, None, :]), torch.finfo(scores.dtype).min)
-    own = scores.diagonal(dim1=1, dim2=2)
-    return apart.logsumexp(2) / 2 + apart.logsumexp(1) / 2 - own  # halves, for the sum of two least numbers is -inf

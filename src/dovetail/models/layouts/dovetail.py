@@ -10,6 +10,7 @@ from dovetail.data.preprocessing import Preprocessing
 from dovetail.data.text import Tokenizer
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.models.files import CheckpointError, load_tensors, put, read_json, save_tensors, write_json
+from dovetail.nn.frames import FrameTower
 
 FORMAT = 1
 WHAT = "a run or checkpoint folder of Dovetail"
@@ -29,6 +30,8 @@ def write(model: DualEncoder, folder: str | Path) -> Path:
         "embed_dim": model.embed_dim if model.projected else None,
         "has_bias": model.bias is not None,
     }
+    if model.senses:
+        config["senses"] = {sense: tower.options for sense, tower in model.senses.items()}
     tensors = {k: v.detach().cpu() for k, v in model.state_dict().items()}
     save_tensors(tensors, folder / WEIGHTS)
     model.tokenizer.save(folder)
@@ -62,9 +65,10 @@ def read(place: Path) -> DualEncoder:
             similarity=rebuild(config["similarity"]),
             bias=0.0 if config["has_bias"] else None,
         )
+        model.senses.update({sense: FrameTower(**options) for sense, options in config.get("senses", {}).items()})
     except KeyError as error:
         raise CheckpointError(f"{place / CONFIG}: the entry {error} is missing") from error
-    except CatalogueError as error:
+    except (CatalogueError, TypeError) as error:
         raise CheckpointError(f"{place / CONFIG}: {error}") from error
     put(model, load_tensors(place / WEIGHTS), place / WEIGHTS)
     return model

@@ -44,18 +44,23 @@ class Captions(NamedTuple):
 class Telling:
     """How scenes are told: each kind of caption of `tells` (out of TELLS), once in every language, with `noise`.
 
-    rare: the rate at which a rare synonym is used for a word that has one (`crimson` for red). All languages say the
-    same, mistakes included. Raises DataError for an unknown kind, no language, and a rate out of range.
+    rare: the rate at which a rare synonym is used for a word that has one (`crimson` for red). synthetic: those of
+    `tells` that a captioner tells, of Kind.SYNTHETIC, which noise never hits. All languages say the same, mistakes
+    included. Raises DataError for an unknown kind, one in `synthetic` that is not told, no language, and a rate out of
+    range.
     """
 
     tells: tuple[str, ...] = DEFAULT
     noise: Noise = Noise()
     languages: tuple[Language, ...] = (ENGLISH,)
     rare: float = 0.0
+    synthetic: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if unknown := [tell for tell in self.tells if tell not in TELLS]:
             raise DataError(f"unknown kinds of captions: {', '.join(unknown)}; there are {', '.join(TELLS)}")
+        if untold := [tell for tell in self.synthetic if tell not in self.tells]:
+            raise DataError(f"synthetic: {', '.join(untold)} not among the captions told, {', '.join(self.tells)}")
         if not self.languages:
             raise DataError("no languages; name at least one of dovetail.data.worlds.words.languages.LANGUAGES")
         if not 0 <= self.rare <= 1:
@@ -78,12 +83,13 @@ def captions(
     telling: Telling = Telling(),
     others: SceneAt = Sampler(),  # noqa: B008 (frozen)
 ) -> Captions:
-    """The captions of a scene, language by language, in the order of `telling.tells`; paragraphs are of kind LONG.
+    """The captions of a scene, language by language, in the order of `telling.tells`; paragraphs are of kind LONG, and
+    what `telling.synthetic` names of kind SYNTHETIC.
 
     key: (seed, index) of the scene; it chooses what is said and the words. others: where the scenes of swapped captions
     (noise) come from.
     """
-    told = noisy(scene, key, telling.tells, telling.noise, others)
+    told = noisy(scene, key, telling.tells, telling.noise, others, telling.synthetic)
     found: list[tuple[Caption, str | None, str]] = []
     for language in telling.spoken:
         # The usual kinds share a stream of draws, as they always have; each of the others has its own.
@@ -91,6 +97,7 @@ def captions(
         streams = {t: usual if t in DEFAULT else Draws("words", t, language.code, *key) for t in telling.tells}
         for tell, statement, noise in told:
             kind = Kind.LONG if isinstance(statement, Paragraph) else Kind.RAW
+            kind = Kind.SYNTHETIC if tell in telling.synthetic else kind
             caption = Caption(language.say(statement, streams[tell]), kind, language.code)
             copies = _COPIES.get(noise or "", 1)
             found.extend((caption, noise if copy == copies - 1 else None, tell) for copy in range(copies))

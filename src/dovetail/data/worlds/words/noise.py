@@ -63,14 +63,21 @@ class Told(NamedTuple):
     noise: str | None
 
 
-def noisy(scene: Scene, key: tuple[int, int], tells: tuple[str, ...], noise: Noise, others: SceneAt) -> list[Told]:
+def noisy(
+    scene: Scene,
+    key: tuple[int, int],
+    tells: tuple[str, ...],
+    noise: Noise,
+    others: SceneAt,
+    spared: tuple[str, ...] = (),
+) -> list[Told]:
     """The scene's plan with noise: a statement each, those included that noise makes missing.
 
-    others: where the scenes of swapped captions come from.
+    others: where the scenes of swapped captions come from. spared: kinds that noise never hits.
     """
     draws, told = Draws("noise", *key), []
     for index, (tell, statement) in enumerate(plan(scene, key, tells)):
-        hit = noise.hits(draws)
+        hit = None if tell in spared else noise.hits(draws)
         if hit == "wrong":
             statement = mistaken(statement, scene, draws)
         elif hit == "vague":

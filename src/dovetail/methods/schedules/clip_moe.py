@@ -1,0 +1,269 @@
+"""CLIP-MoE: perceptrons trained on ever harder negatives become the experts of one model, and a router picks of them.
+
+Zhang et al., "CLIP-MoE: Towards Building Mixture of Experts for CLIP with Diversified Multiplet Upcycling", 2024.
+
+    stage s: from the model to begin with, the perceptrons of all blocks alone learn; L = InfoNCE, where the negatives
+             of a pair are those in its group; groups: k-means of image vectors x k-means of text vectors of each
+             earlier stage's model, all at once
+    last: a block's perceptrons of all stages, the first model's among them, become a mixture (`nn.experts`); the
+          routers alone learn; L = InfoNCE + b ( L_balance(images) + L_balance(texts) ),
+          L_balance = E sum_e f_e P_e,   f_e: tokens sent to expert e of E, P_e: its mean probability, over all blocks
+
+Confirmed against the authors' code: what learns in which stage, three groups of each modality, the mixture, four
+experts of which a token uses two, b = 0.01. Not confirmed: that every stage begins with the first model's perceptrons.
+They make whole batches of one group, of features of the whole data found beforehand; here pairs of other groups are
+left out of a batch's negatives, and groups are made of the first `memory` vectors that a stage sees (before that, all
+are negatives). The dropout within their experts is not here. How long each stage is, is ours.
+
+    dovetail train --model runs/clip --objective clip_moe ...      any run with towers of our own blocks
+
+Cost: in stage s, s more forward passes of both towers. Differs from training on in that the model becomes larger.
+"""
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dovetail.catalogue import build, implements, lookup
+from dovetail.contracts import Batch, Encoder, Kind, PairLoss, Schedule, Stage
+from dovetail.models.contrasting import Encoded, encoded, sides
+from dovetail.models.dual_encoder import DualEncoder
+from dovetail.models.teacher import FrozenTeacher
+from dovetail.nn.clusters import Clusters
+from dovetail.nn.experts import blocks_of, mixtures_of, routed
+from dovetail.nn.transformer import Block
+from dovetail.ops.contrast import contrast
+from dovetail.ops.distributed import gather
+from dovetail.ops.features import wide
+from dovetail.ops.sides import NEITHER, Pairs, Side
+from dovetail.ops.similarity import normalize
+
+
+class _Multiplet(nn.Module):
+    """The perceptrons of all blocks of a model, once for each expert."""
+
+    def __init__(self, experts: int):
+        super().__init__()
+        self.experts, self.sets = experts, nn.ModuleList()
+
+    def begin(self, model: DualEncoder) -> None:
+        """Copies of what the model has, where there are none yet."""
+        if not self.sets:
+            held = [nn.ModuleList([block.up, block.down]) for block in blocks_of(model)]
+            self.sets.extend(copy.deepcopy(nn.ModuleList(held)).requires_grad_(False) for _ in range(self.experts))
+
+    def put(self, number: int, blocks: list[Block]) -> None:
+        """Gives the blocks the perceptrons of an expert."""
+        for block, held in zip(blocks, self.sets[number], strict=True):  # type: ignore[arg-type]
+            nn.ModuleList([block.up, block.down]).load_state_dict(held.state_dict())
+
+    def take(self, number: int, blocks: list[Block]) -> None:
+        """Keeps the blocks' perceptrons as an expert's."""
+        for block, held in zip(blocks, self.sets[number], strict=True):  # type: ignore[arg-type]
+            held.load_state_dict(nn.ModuleList([block.up, block.down]).state_dict())
+
+
+class _Dense(nn.Module):
+    """InfoNCE, for a model that has not been trained."""
+
+    requires = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loss, self.similarity = build("infonce", PairLoss), build("cosine")
+
+    def encode(self, model: DualEncoder, batch: Batch) -> Encoded:
+        """Runs both towers."""
+        return encoded(model, batch, tokens=False)
+
+    def terms(self, outputs: Encoded, batch: Batch) -> Mapping[str, Float[Tensor, ""]]:
+        """The contrastive loss under its one name."""
+        left, right = sides(outputs, batch)
+        return {"contrastive": contrast(left, right, self.similarity, self.loss, outputs.scale, outputs.bias)}
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Both sides, and the vectors by which each earlier model places images and texts in groups."""
+
+    pairs: Encoded
+    places: tuple[tuple[Float[Tensor, "b d"], Float[Tensor, "t d"]], ...]
+
+
+class _Specialising(nn.Module):
+    """InfoNCE among the pairs of a group, for the perceptrons alone."""
+
+    requires = ()
+
+    def __init__(self, multiplet: _Multiplet, number: int, groups: int, memory: int):
+        super().__init__()
+        self.multiplet, self.number, self.groups, self.memory = multiplet, number, groups, memory
+        self.loss, self.similarity = build("infonce", PairLoss), build("cosine")
+
+    def begin(self, model: DualEncoder, captions: Iterable[str]) -> None:
+        """The first model's perceptrons, which learn alone; and the models of earlier stages, which place pairs."""
+        self.multiplet.begin(model)
+        self.earlier = nn.ModuleList()
+        for number in range(self.number):
+            self.multiplet.put(number, blocks_of(model))
+            self.earlier.append(FrozenTeacher.copy_of(model))
+        self.multiplet.put(0, blocks_of(model))
+        made = [Clusters(model.embed_dim, self.groups, self.memory) for _ in range(2 * self.number)]
+        self.clusters = nn.ModuleList(made).to(model.log_scale)
+        model.requires_grad_(False)
+        for block in blocks_of(model):
+            nn.ModuleList([block.up, block.down]).requires_grad_(True)
+
+    def end(self, model: DualEncoder) -> None:
+        """Keeps the perceptrons; the model is as it began."""
+        self.multiplet.take(self.number, blocks_of(model))
+        self.multiplet.put(0, blocks_of(model))
+
+    def encode(self, model: DualEncoder, batch: Batch) -> _Placed:
+        """Runs both towers, and those of the earlier models."""
+        texts = batch.captions.tokens
+        places = [
+            (normalize(wide(m.image_features(batch.images).pooled)), normalize(wide(m.text_features(texts).pooled)))  # type: ignore[operator]
+            for m in self.earlier
+        ]
+        return _Placed(encoded(model, batch, tokens=False), tuple(places))
+
+    def terms(self, outputs: _Placed, batch: Batch) -> Mapping[str, Float[Tensor, ""]]:
+        """The contrastive loss within groups. In training the groups are made of what comes first."""
+        images, texts = sides(outputs.pairs, batch)
+        owner, true = batch.captions.owner, batch.captions.kind != Kind.NEGATIVE
+        told = torch.zeros_like(images.weights).index_put((owner[true],), images.weights.new_ones(()))
+        code = torch.zeros_like(batch.ids)
+        for i, (x, y) in enumerate(outputs.places):
+            said = torch.zeros_like(x).index_add(0, owner[true], y[true].to(x.dtype))  # the mean caption's direction
+            for clusters, vectors in zip(self.clusters[2 * i : 2 * i + 2], (x, normalize(said)), strict=True):
+                if self.training:
+                    clusters.see(vectors)  # type: ignore[operator]
+                code = code * self.groups + clusters(vectors)
+        facts = code.to(torch.float64)[:, None]
+        left = replace(images, facts=facts, weights=images.weights * told)  # an image without captions asks nothing
+        right, pairs = replace(texts, facts=facts[owner]), outputs.pairs
+        found = contrast(left, right, self.similarity, self.loss, pairs.scale, pairs.bias, within_groups)
+        return {"contrastive": found}
+
+
+def within_groups(rows: Side, cols: Side) -> Pairs | None:
+    """Whose ids are equal; those of other groups neither belong to a row nor stand against it. Facts: the group."""
+    assert rows.facts is not None and cols.facts is not None
+    apart = rows.facts != cols.facts.T
+    own = rows.ids[:, None] == cols.ids
+    return Pairs.of(torch.where(own, 1.0, apart * NEITHER))
+
+
+@dataclass(frozen=True)
+class _Routed:
+    """Both sides, and what the routers did: for each expert the probabilities and the tokens sent to it, and the
+    tokens; a share of the piece's sums for each item."""
+
+    pairs: Encoded
+    images: Float[Tensor, "b k"]
+    texts: Float[Tensor, "t k"]
+
+
+class _Routing(nn.Module):
+    """InfoNCE and the balance of the experts, for the routers alone."""
+
+    requires = ()
+
+    def __init__(self, multiplet: _Multiplet, top: int, balance: float):
+        super().__init__()
+        self.multiplet, self.top, self.balance = multiplet, top, balance
+        self.loss, self.similarity = build("infonce", PairLoss), build("cosine")
+
+    def begin(self, model: DualEncoder, captions: Iterable[str]) -> None:
+        """The towers with mixtures of what was kept, whose routers learn alone."""
+        self.multiplet.begin(model)
+        experts, width = self.multiplet.experts, model.log_scale
+        for side in ("image", "text"):
+            made = lookup(f"clip_moe_{side}", Encoder).make(getattr(model, side), experts, self.top)
+            setattr(model, side, made.to(width))
+        model.requires_grad_(False)
+        for place, mixture in enumerate(mixtures_of(model)):
+            for expert, held in zip(mixture.experts, self.multiplet.sets, strict=True):
+                expert.load_state_dict(held[place].state_dict())  # type: ignore[index]
+            mixture.router.requires_grad_(True)
+
+    def encode(self, model: DualEncoder, batch: Batch) -> _Routed:
+        """Runs both towers, and notes where tokens are sent."""
+        with routed(model.get_submodule("image")) as seen, routed(model.get_submodule("text")) as read:
+            pairs = encoded(model, batch, tokens=False)
+        images, texts = (
+            self._counted(logits, n) for logits, n in ((seen, len(batch.ids)), (read, len(pairs.texts.pooled)))
+        )
+        return _Routed(pairs, images, texts)
+
+    def _counted(self, logits: list[Tensor], items: int) -> Float[Tensor, "n k"]:
+        probabilities = wide(torch.cat(logits)).softmax(1)
+        chosen = probabilities.topk(self.top).indices
+        sent = torch.zeros_like(probabilities).scatter(1, chosen, 1.0).sum(0)
+        every = torch.cat([probabilities.sum(0), sent, sent.new_full((1,), len(probabilities))])
+        return every.expand(items, -1) / max(1, items)
+
+    def terms(self, outputs: _Routed, batch: Batch) -> Mapping[str, Float[Tensor, ""]]:
+        """The contrastive loss and the weighted balance."""
+        left, right = sides(outputs.pairs, batch)
+        pairs = contrast(left, right, self.similarity, self.loss, outputs.pairs.scale, outputs.pairs.bias)
+        return {"contrastive": pairs, "balance": self.balance * (_uneven(outputs.images) + _uneven(outputs.texts))}
+
+
+def _uneven(routing: Float[Tensor, "n k"]) -> Float[Tensor, ""]:
+    """E sum_e f_e P_e over the tokens of all processes."""
+    total = gather(routing.sum(0, keepdim=True)).sum(0)
+    experts = len(total) // 2
+    probability, sent = (total[:-1] / total[-1].clamp_min(1)).split(experts)
+    return experts * (probability * sent.detach()).sum()
+
+
+@implements(Schedule)
+class CLIPMoE(nn.Module):
+    """One stage for each further expert, and one for the routers.
+
+    Args:
+        experts: perceptrons of a block in the end.
+        top: how many of them a token uses.
+        groups: of images, and of texts.
+        memory: vectors that groups are made of.
+        balance: weight of the balance (b).
+        dense: share of the budget that a model from scratch is trained with first; 0 for one that has been.
+        routing: share of the rest that the routers learn with.
+    """
+
+    requires = ()
+
+    def __init__(
+        self,
+        experts: int = 4,
+        top: int = 2,
+        groups: int = 3,
+        memory: int = 10_000,
+        balance: float = 0.01,
+        dense: float = 0.0,
+        routing: float = 0.25,
+    ):
+        super().__init__()
+        if experts < 2 or not 0 <= dense < 1 or not 0 < routing < 1:
+            raise ValueError("expected experts of 2 or more, dense in 0..1 below 1, and routing between 0 and 1")
+        self.experts, self.top, self.groups, self.memory = experts, top, groups, memory
+        self.balance, self.dense, self.routing = balance, dense, routing
+        multiplet = _Multiplet(experts)
+        special = [_Specialising(multiplet, number, groups, memory) for number in range(1, experts)]
+        self.parts = nn.ModuleList([_Dense(), *special, _Routing(multiplet, top, balance)])
+        self.loss = build("infonce", PairLoss)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """All, in turn."""
+        first, *special, last = self.parts
+        rest = 1 - self.dense
+        share = rest * (1 - self.routing) / len(special)
+        begun = (Stage(first, self.dense),) if self.dense else ()  # type: ignore[arg-type]
+        return (*begun, *(Stage(part, share) for part in special), Stage(last, rest * self.routing))  # type: ignore[arg-type]
