@@ -43,15 +43,14 @@ def claims(
     """
     if not (keys or contract or everything):
         raise DataError("name the methods to verify, or give --contract CONTRACT or --all")
-    named = [lookup(key) for key in keys]
+    wanted = {lookup(key).key for key in keys}
+    named = [entry for entry in entries() if entry.key in wanted]  # methods of several contracts may share a key
     more = entries(contract_named(contract)) if contract else entries() if everything else []
-    found = {entry.key: claim_of(entry, scale) for entry in [*named, *more]}
-    for entry in named:
-        if found[entry.key] is None:
-            raise CatalogueError(
-                f"{entry.key} has no claim at the scale {scale}: its test file defines no {NAMES[scale]}"
-            )
-    return [claim for claim in found.values() if claim]
+    held = [claim_of(entry, scale) for entry in [*named, *more]]
+    found = {claim.key: claim for claim in held if claim}
+    for key in sorted(wanted - found.keys()):
+        raise CatalogueError(f"{key} has no claim at the scale {scale}: its test file defines no {NAMES[scale]}")
+    return list(found.values())
 
 
 def _module(path: Path) -> ModuleType:
