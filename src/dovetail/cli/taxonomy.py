@@ -85,8 +85,8 @@ def imports(entry: Entry) -> set[str]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dovetail."):
             module = str(node.module).removeprefix("dovetail.")
             found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "build" and node.args:
-            found.add(f"methods.{getattr(node.args[0], 'value', None)}")
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) in ("build", "lookup") and node.args:
+            found.add("methods." + str(getattr(node.args[0], "value", "")).partition("(")[0])
     return found
 
 

@@ -9,7 +9,7 @@ blocks in Komatsuzaki et al., "Sparse Upcycling: Training Mixture-of-Experts fro
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -42,7 +42,8 @@ class Mixture(nn.Module):
         weights, chosen = wide(self.router(x)).softmax(1).topk(self.top)
         weights = (weights / weights.sum(1, keepdim=True)).to(x.dtype)
         found = x.new_zeros(x.shape)
-        for number, (up, down) in enumerate(self.experts):  # type: ignore[misc]
+        for number, expert in enumerate(self.experts):
+            up, down = cast(nn.ModuleList, expert)
             token, place = (chosen == number).nonzero(as_tuple=True)
             said = down(self.activation(up(x[token]))) * weights[token, place, None]
             found = found.index_add(0, token, said.to(found.dtype))

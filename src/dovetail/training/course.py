@@ -77,8 +77,9 @@ class Course:
         captions = captions_of_an_image(recipe, self.survey, negatives)
         watches = watches_of(stage.objective, model, order.batch, captions)
         until = budget(recipe, order.epoch_length, order.batch * recipe.settings.accumulate)
+        objective: Any = stage.objective  # an Objective that is a module; no type says both
         return Trainer(
-            Task(model, stage.objective), recipe.settings, until, self.folder, self.engine, self.seed,
+            Task(model, objective), recipe.settings, until, self.folder, self.engine, self.seed,
             validate=self.validate, watches=watches, console=self.console,
             trained=self.trained is not None, span=span, state=state,
         )  # fmt: skip

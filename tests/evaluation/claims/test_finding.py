@@ -2,7 +2,7 @@
 
 import pytest
 
-from dovetail.catalogue import CatalogueError, lookup
+from dovetail.catalogue import CatalogueError, entries, lookup
 from dovetail.contracts import PairLoss
 from dovetail.data.records import DataError
 from dovetail.evaluation.claims import finding
@@ -11,7 +11,8 @@ from dovetail.evaluation.claims.finding import claim_of, claims
 
 def test_by_name_by_contract_and_all() -> None:
     assert [f.key for f in claims(["siglip", "negclip"])] == ["siglip", "negclip"]
-    assert {f.key for f in claims(contract="PairLoss")} == {"infonce", "siglip"}
+    assert {"infonce", "siglip"} <= {f.key for f in claims(contract="PairLoss")} <= {e.key for e in entries(PairLoss)}
+    assert [f.contract for f in claims(["tsvlc"])] == ["Objective"], "the curator of that name claims nothing"
     everything = claims(everything=True)
     assert {"infonce", "siglip", "negclip"} <= {f.key for f in everything}
     assert [f.key for f in claims(["siglip"], contract="PairLoss")].count("siglip") == 1

@@ -86,3 +86,8 @@ def test_the_peak_is_forgotten_and_found_again() -> None:
     held = bytearray(200_000_000)
     held[::4096] = b"x" * len(held[::4096])
     assert peak_bytes() - before > 150e6
+
+
+def test_methods_that_a_method_builds_count_as_its_own() -> None:
+    found = trials.methods_of(replace(small.RECIPE, objective="clip"))
+    assert {f"dovetail.methods.{name}" for name in ("objectives.contrastive", "pair_losses.infonce")} <= found

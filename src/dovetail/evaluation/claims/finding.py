@@ -43,12 +43,12 @@ def claims(
     """
     if not (keys or contract or everything):
         raise DataError("name the methods to verify, or give --contract CONTRACT or --all")
-    wanted = {lookup(key).key for key in keys}
-    named = [entry for entry in entries() if entry.key in wanted]  # methods of several contracts may share a key
+    wanted = list(dict.fromkeys(lookup(key).key for key in keys))
+    named = [e for key in wanted for e in entries() if e.key == key]  # methods of several contracts may share a key
     more = entries(contract_named(contract)) if contract else entries() if everything else []
     held = [claim_of(entry, scale) for entry in [*named, *more]]
     found = {claim.key: claim for claim in held if claim}
-    for key in sorted(wanted - found.keys()):
+    for key in [key for key in wanted if key not in found]:
         raise CatalogueError(f"{key} has no claim at the scale {scale}: its test file defines no {NAMES[scale]}")
     return list(found.values())
 

@@ -16,6 +16,7 @@ recipe holds here as well.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -77,19 +78,19 @@ class BYOLIP(nn.Module):
             heads = [Predicting(tower.width, self.inner, self.width) for tower in (model.image, model.text)]
         self.heads = nn.ModuleList(heads).to(model.log_scale)
         self.towers = Trailing(towers)
-        self.projectors = Trailing(nn.ModuleList(head.projector for head in heads))
+        self.projectors = Trailing(nn.ModuleList([head.projector for head in heads]))
 
     def advance(self, model: DualEncoder, progress: float) -> None:
         """A step of the teacher."""
         decay = slowing(self.decay, progress)
         self.towers.follow(nn.ModuleList([model.get_submodule(side) for side in ("image", "text")]), decay)
-        self.projectors.follow(nn.ModuleList(head.projector for head in self.heads), decay)
+        self.projectors.follow(nn.ModuleList([head.get_submodule("projector") for head in self.heads]), decay)
 
     def encode(self, model: DualEncoder, batch: Batch) -> Taught:
         """Runs both towers, and the teacher's."""
-        image, text = self.towers.module
+        towers: Any = self.towers.module
         with torch.no_grad():
-            x, y = image(normalised(model, batch.images)).pooled, text(batch.captions.tokens).pooled
+            x, y = towers[0](normalised(model, batch.images)).pooled, towers[1](batch.captions.tokens).pooled
         return Taught(raised(model, batch), x, y)
 
     def terms(self, outputs: Taught, batch: Batch) -> Mapping[str, Float[Tensor, ""]]:
@@ -97,11 +98,11 @@ class BYOLIP(nn.Module):
         pupil, pairs = outputs.pupil, outputs.pupil.pairs
         apart = contrast(*sides(pairs, batch), self.similarity, self.loss, pairs.scale, pairs.bias)
         caption, image, weights = true_pairs(batch)
-        of_images, of_texts = self.projectors.module
+        teachers: Any = self.projectors.module
         with torch.autocast(batch.images.device.type, enabled=False):
             p, q = self.heads[0](wide(pupil.images))[1], self.heads[1](wide(pupil.texts)[caption])[1]
             with torch.no_grad():
-                u, v = of_images(wide(outputs.images)), of_texts(wide(outputs.texts)[caption])
+                u, v = teachers[0](wide(outputs.images)), teachers[1](wide(outputs.texts)[caption])
             costs = (mistaken(p[image], v) + mistaken(q, u[image])) / 2
             predicted = weighted_mean(costs, weights.to(costs.dtype))
         return {"contrastive": apart, "predictions": self.weight * predicted}

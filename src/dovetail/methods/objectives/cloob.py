@@ -8,8 +8,9 @@ Fürst et al., "CLOOB: Modern Hopfield Networks with InfoLOOB Outperform CLIP", 
 x, X: unit image embeddings; y, Y: those of the captions; X and Y hold the batch of all processes. Images and captions
 both look into the image memory, and both into the text memory; in the image memory the images ask for the captions, in
 the text memory the captions for the images. Confirmed against the authors' code: each of the two terms has one
-direction, is divided by tau, and no vector is projected. Beta and tau are fixed; 8 and 30
-are those of the command that they publish, 14.3 what their code takes for either where nothing is said. All captions of an image are its positives; hard negative captions ask nothing.
+direction, is divided by tau, and no vector is projected. Beta and tau are fixed; 8 and 30 are those of the command that
+they publish, 14.3 what their code takes for either where nothing is said. All captions of an image are its positives;
+hard negative captions ask nothing.
 
 Embeddings that are all equal stay so: what is retrieved is then one vector, which tells nothing apart. Towers that
 begin with nearly equal embeddings can end there, as the claim measured below shows.

@@ -23,6 +23,7 @@ Cost: in stage s, s more forward passes of both towers. Differs from training on
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -58,13 +59,16 @@ class _Multiplet(nn.Module):
 
     def put(self, number: int, blocks: list[Block]) -> None:
         """Gives the blocks the perceptrons of an expert."""
-        for block, held in zip(blocks, self.sets[number], strict=True):  # type: ignore[arg-type]
+        for block, held in zip(blocks, self._set(number), strict=True):
             nn.ModuleList([block.up, block.down]).load_state_dict(held.state_dict())
 
     def take(self, number: int, blocks: list[Block]) -> None:
         """Keeps the blocks' perceptrons as an expert's."""
-        for block, held in zip(blocks, self.sets[number], strict=True):  # type: ignore[arg-type]
+        for block, held in zip(blocks, self._set(number), strict=True):
             held.load_state_dict(nn.ModuleList([block.up, block.down]).state_dict())
+
+    def _set(self, number: int) -> nn.ModuleList:
+        return cast(nn.ModuleList, self.sets[number])
 
 
 class _Dense(nn.Module):
