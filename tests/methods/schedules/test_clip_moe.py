@@ -16,8 +16,9 @@ from dovetail.contracts import Features
 from dovetail.evaluation.benchmarks import RetrievalBenchmark
 from dovetail.evaluation.claims.claim import Claim
 from dovetail.evaluation.claims.laboratory import GROUPS, RECIPE, held_out, scenes
-from dovetail.methods.schedules.clip_moe import CLIPMoE, _Placed, _Routed
+from dovetail.methods.schedules.clip_moe import CLIPMoE, _Placed, _Routed, _Routing
 from dovetail.models.contrasting import Encoded
+from dovetail.models.files import load_tensors
 from dovetail.nn.clusters import Clusters
 from dovetail.nn.experts import blocks_of, mixtures_of
 from tests import runs
@@ -107,7 +108,7 @@ def _weights(model: Any) -> dict[str, Tensor]:
 def test_perceptrons_alone_change_and_become_the_experts() -> None:
     stages = CLIPMoE(3, 2, memory=6).stages
     model: Any = dual_encoder()
-    before, kept = _weights(model), []
+    before, kept, start = _weights(model), [], blocks_of(model)[0].up.weight.clone()
     for number, stage in enumerate(stages[:-1], 1):
         objective: Any = stage.objective
         objective.begin(model, ())
@@ -124,7 +125,7 @@ def test_perceptrons_alone_change_and_become_the_experts() -> None:
     last.begin(model, ())
     first = mixtures_of(model)[0]
     held = [expert[0].weight for expert in first.experts]
-    assert held[1].equal(kept[0]) and held[2].equal(kept[1]) and held[0].equal(kept[0] - 1)
+    assert held[1].equal(kept[0]) and held[2].equal(kept[1]) and held[0].equal(start)
     assert all(n.endswith("router.weight") for n, p in model.named_parameters() if p.requires_grad)
     data = batch(last)
     sum(last.terms(last.encode(model, data), data).values()).backward()
@@ -140,17 +141,34 @@ def test_groups_are_found_in_training_alone() -> None:
     assert all(int(c.seen) == 5 for c in objective.clusters)
 
 
-def test_by_name_and_stopped_it_is_the_run_that_was_never_stopped(tmp_path: Path) -> None:
-    """In its second stage, where the checkpoint of an earlier one holds what that has learnt."""
-    data = runs.photos(tmp_path, "train", 24)
-    options = ["--objective", "clip_moe(experts=3, memory=20, dense=0.25)", "--size", "tiny", "--batch", "8"]
-    options += ["--image", runs.TOWER, "--steps", "16", "--settings.precision", "fp32", "--settings.log_every", "1"]
-    options += ["--settings.save_seconds", "0.0", "--workers", "0", "--data", str(data)]
-    main(["train", *options, "--out", str(tmp_path / "whole")])
+def test_by_name_and_stopped_it_is_the_run_that_was_never_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its last stage, whose experts the checkpoint holds with all that earlier stages learnt."""
+    data, stopped = runs.photos(tmp_path, "train", 16), tmp_path / "stopped"
+    options = ["--objective", "clip_moe(experts=3, memory=12, dense=0.25)", "--size", "tiny", "--batch", "8"]
+    options += ["--image", runs.TOWER, "--steps", "12", "--settings.precision", "fp32", "--settings.log_every", "1"]
+    options += ["--settings.save_seconds", "0.0", "--workers", "0", "--data", str(data), "--out"]
+    main(["train", *options, str(tmp_path / "whole")])
     config = json.loads((tmp_path / "whole" / "config.json").read_text())
     assert (config["image"]["method"], config["text"]["method"]) == ("clip_moe_image", "clip_moe_text")
     model = dovetail.load(tmp_path / "whole")
     assert len(mixtures_of(model)) == 3 and model.encode_text("red 3 green 2 blue 1").shape == (1, 256)
+    with monkeypatch.context() as patch:
+        patch.setattr(_Routing, "terms", _stop_at_its_second)
+        with pytest.raises(SystemExit, match="130"):
+            main(["train", *options, str(stopped)])
+    main(["train", *options, str(stopped), "--resume"])
+    assert runs.losses(stopped) == runs.losses(tmp_path / "whole")
+    ours, theirs = (load_tensors(run / "model.safetensors") for run in (stopped, tmp_path / "whole"))
+    assert all((ours[k] == v).all() for k, v in theirs.items())
+
+
+def _stop_at_its_second(self: Any, outputs: Any, batch: Any, real: Any = _Routing.terms, calls: list[int] = []) -> Any:  # noqa: B006
+    calls.append(1)
+    if len(calls) > 1:
+        raise KeyboardInterrupt
+    return real(self, outputs, batch)
 
 
 def test_impossible_numbers_are_refused() -> None:
