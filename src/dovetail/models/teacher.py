@@ -70,15 +70,6 @@ class FrozenTeacher(nn.Module):
         read = self.model.tokenizer(written or [""]).to(texts.ids.device)
         return take(self.model.text_features(read, tokens), torch.arange(len(written)))
 
-    @torch.no_grad()
-    def follow(self, model: DualEncoder, decay: float) -> None:
-        """Makes the teacher a running mean of the model, of which it is a copy: t <- decay t + (1 - decay) w."""
-        for mine, theirs in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(theirs, 1 - decay)
-            else:
-                mine.copy_(theirs)
-
     def _pixels(self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]) -> Tensor:
         given, wanted = self.preprocessing, self.model.preprocessing
         if (images.shape[-1], given.mean, given.std) == (wanted.size, wanted.mean, wanted.std):

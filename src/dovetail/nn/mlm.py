@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dovetail.contracts import Tokens
+from dovetail.ops.draws import mixed
 from dovetail.ops.features import wide
 from dovetail.ops.means import weighted_mean
 
@@ -94,13 +95,6 @@ def _draws(tokens: Tokens, salt: int) -> Float[Tensor, "t l"]:
     """A number from 0 to 1 for each place, evenly spread, that depends on the text, the place and the salt alone."""
     a, b, c, d = _FACTORS
     place = torch.arange(tokens.ids.shape[1], device=tokens.ids.device)
-    text = (_mixed(tokens.ids * a + place * b) * tokens.mask).sum(1, keepdim=True)
+    text = (mixed(tokens.ids * a + place * b) * tokens.mask).sum(1, keepdim=True)
     added = torch.tensor(salt, device=place.device) * d
-    return (_mixed(_mixed(text + place * c) + added) >> 10 & (1 << 53) - 1).double() * 2.0**-53
-
-
-def _mixed(x: Int[Tensor, "*n"]) -> Int[Tensor, "*n"]:
-    """The bits of whole numbers, stirred."""
-    for factor in _FACTORS[1:3]:
-        x = (x ^ (x >> 31 & (1 << 33) - 1)) * factor
-    return x ^ (x >> 32 & (1 << 32) - 1)
+    return (mixed(mixed(text + place * c) + added) >> 10 & (1 << 53) - 1).double() * 2.0**-53

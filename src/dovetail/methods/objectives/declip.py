@@ -29,7 +29,7 @@ from dovetail.catalogue import build, implements
 from dovetail.contracts import Batch, Crops, Features, Kind, Objective, PairLoss
 from dovetail.models.contrasting import Encoded, encoded, sides
 from dovetail.models.dual_encoder import DualEncoder
-from dovetail.nn.mlm import WordHead, hidden_words, without
+from dovetail.nn.mlm import WordHead, hidden_words, mean_of_words, without
 from dovetail.nn.projector import OverBatch, perceptron
 from dovetail.nn.repeatable import repeatable
 from dovetail.ops.contrast import contrast
@@ -132,8 +132,7 @@ class DeCLIP(nn.Module):
         pairs, nearest = (torch.stack(both).sum() for both in met)
         # The neighbours ask nothing, so that of the mean over both directions half is missing.
         terms = {"contrastive": self.pairs * pairs / 2, "nearest": self.nearest * nearest}
-        costs, count = outputs.words
-        words = weighted_mean(costs / count.clamp_min(1), texts.weights.to(costs) * count)
+        words = mean_of_words(outputs.words, texts.weights)
         return {**terms, "siamese": self.siamese * alike, "words": self.words * words}
 
     def _siamese(self, x: Float[Tensor, "b d"], y: Float[Tensor, "v d"], batch: Batch) -> Float[Tensor, ""]:

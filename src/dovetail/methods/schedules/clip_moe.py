@@ -23,7 +23,7 @@ Cost: in stage s, s more forward passes of both towers. Differs from training on
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -59,15 +59,16 @@ class _Multiplet(nn.Module):
 
     def put(self, number: int, blocks: list[Block]) -> None:
         """Gives the blocks the perceptrons of an expert."""
-        for block, held in zip(blocks, self._set(number), strict=True):
+        for block, held in zip(blocks, self.of(number), strict=True):
             nn.ModuleList([block.up, block.down]).load_state_dict(held.state_dict())
 
     def take(self, number: int, blocks: list[Block]) -> None:
         """Keeps the blocks' perceptrons as an expert's."""
-        for block, held in zip(blocks, self._set(number), strict=True):
+        for block, held in zip(blocks, self.of(number), strict=True):
             held.load_state_dict(nn.ModuleList([block.up, block.down]).state_dict())
 
-    def _set(self, number: int) -> nn.ModuleList:
+    def of(self, number: int) -> nn.ModuleList:
+        """The perceptrons of an expert, block by block."""
         return cast(nn.ModuleList, self.sets[number])
 
 
@@ -130,11 +131,14 @@ class _Specialising(nn.Module):
     def encode(self, model: DualEncoder, batch: Batch) -> _Placed:
         """Runs both towers, and those of the earlier models."""
         texts = batch.captions.tokens
-        places = [
-            (normalize(wide(m.image_features(batch.images).pooled)), normalize(wide(m.text_features(texts).pooled)))  # type: ignore[operator]
-            for m in self.earlier
-        ]
+        earlier = [cast(FrozenTeacher, m) for m in self.earlier]
+        features = [(m.image_features(batch.images), m.text_features(texts)) for m in earlier]
+        places = [(normalize(wide(x.pooled)), normalize(wide(y.pooled))) for x, y in features]
         return _Placed(encoded(model, batch, tokens=False), tuple(places))
+
+    def _clusters(self, stage: int) -> list[Clusters]:
+        """The groups of images and of texts by an earlier stage's model."""
+        return [cast(Clusters, c) for c in self.clusters[2 * stage : 2 * stage + 2]]
 
     def terms(self, outputs: _Placed, batch: Batch) -> Mapping[str, Float[Tensor, ""]]:
         """The contrastive loss within groups. In training the groups are made of what comes first."""
@@ -144,9 +148,9 @@ class _Specialising(nn.Module):
         code = torch.zeros_like(batch.ids)
         for i, (x, y) in enumerate(outputs.places):
             said = torch.zeros_like(x).index_add(0, owner[true], y[true].to(x.dtype))  # the mean caption's direction
-            for clusters, vectors in zip(self.clusters[2 * i : 2 * i + 2], (x, normalize(said)), strict=True):
+            for clusters, vectors in zip(self._clusters(i), (x, normalize(said)), strict=True):
                 if self.training:
-                    clusters.see(vectors)  # type: ignore[operator]
+                    clusters.see(vectors)
                 code = code * self.groups + clusters(vectors)
         facts = code.to(torch.float64)[:, None]
         left = replace(images, facts=facts, weights=images.weights * told)  # an image without captions asks nothing
@@ -192,8 +196,8 @@ class _Routing(nn.Module):
             setattr(model, side, made.to(width))
         model.requires_grad_(False)
         for place, mixture in enumerate(mixtures_of(model)):
-            for expert, held in zip(mixture.experts, self.multiplet.sets, strict=True):
-                expert.load_state_dict(held[place].state_dict())  # type: ignore[index]
+            for number, expert in enumerate(mixture.experts):
+                expert.load_state_dict(self.multiplet.of(number)[place].state_dict())
             mixture.router.requires_grad_(True)
 
     def encode(self, model: DualEncoder, batch: Batch) -> _Routed:
@@ -266,8 +270,9 @@ class CLIPMoE(nn.Module):
     @property
     def stages(self) -> tuple[Stage, ...]:
         """All, in turn."""
-        first, *special, last = self.parts
+        parts: list[Any] = list(self.parts)  # Objectives that are modules; no type says both
+        first, *special, last = parts
         rest = 1 - self.dense
         share = rest * (1 - self.routing) / len(special)
-        begun = (Stage(first, self.dense),) if self.dense else ()  # type: ignore[arg-type]
-        return (*begun, *(Stage(part, share) for part in special), Stage(last, rest * self.routing))  # type: ignore[arg-type]
+        begun = (Stage(first, self.dense),) if self.dense else ()
+        return (*begun, *(Stage(part, share) for part in special), Stage(last, rest * self.routing))

@@ -120,7 +120,7 @@ def _inherit(model: DualEncoder, teacher: DualEncoder, name: str) -> None:
     if ours != theirs:
         raise DataError(f"proclip: mean, deviation and embeddings are {theirs} in {name}, {ours} here; make them equal")
     try:
-        model.image.load_state_dict(teacher.image.state_dict())  # type: ignore[attr-defined]
+        model.get_submodule("image").load_state_dict(teacher.get_submodule("image").state_dict())
         model.image_projection.load_state_dict(teacher.image_projection.state_dict())
     except RuntimeError as error:
         raise DataError(f"proclip: {name} has another image tower; give --image as there ({error})") from error
