@@ -246,11 +246,11 @@ def _begin(objective: Any, model: DualEncoder) -> None:
 
 
 def batch(objective: Any = None) -> Batch:
-    """Five images, of which two are the same thing, with one to three captions each, one of them a hard negative; with
-    regions, depth and video of some, and what `objective` asks for (once it has begun)."""
+    """Five images, of which two are the same thing, with one to three captions each, a long one, a hard negative and a
+    synthetic one among them; with regions, depth and video of some, and what `objective` asks for once it has begun."""
     owner = torch.tensor([0, 0, 1, 2, 2, 2, 3, 4])
     kind = torch.full_like(owner, Kind.RAW)
-    kind[4] = Kind.NEGATIVE
+    kind[1], kind[4], kind[5] = Kind.LONG, Kind.NEGATIVE, Kind.SYNTHETIC
     pixels = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
     plain = Batch(pixels, Captions(tokens(8), owner, kind), torch.tensor([7, 8, 9, 7, 11]), tuple("abcde"))
     return replace(

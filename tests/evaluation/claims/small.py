@@ -21,13 +21,13 @@ def claim(method: Recipe | None = None, **changes: object) -> Claim:
     """SigLIP against InfoNCE after two steps on eight scenes: nothing to learn anything from."""
     made = Claim(
         says="It is better.",
-        method=method or recipe("siglip"),
+        method=recipe("siglip"),
         baseline=recipe(),
         train=Scenes(8, size=16, world=WORLD),
         benchmark=RetrievalBenchmark(Scenes(8, 99, 16, WORLD)),
         metric="text_to_image/R@1",
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, method=method or made.method, **changes)  # type: ignore[arg-type]
 
 
 def found(key: str = "siglip", **changes: object) -> Found:

@@ -16,6 +16,17 @@ def test_three_seeds_at_least_and_steps_that_are_counted() -> None:
         small.claim(baseline=timed)
 
 
+def test_a_teacher_is_declared_where_one_is_named() -> None:
+    pupil, teacher = small.recipe("distillation(teacher='{teacher}')"), small.recipe(steps=3)
+    assert small.claim(pupil, teacher=teacher).teacher == teacher
+    with pytest.raises(ValueError, match=r"method of a claim has a teacher, .*'\{teacher\}'\): declare it"):
+        small.claim(pupil)
+    with pytest.raises(ValueError, match="teacher of a claim has a teacher"):
+        small.claim(pupil, teacher=pupil)
+    with pytest.raises(ValueError, match="teacher of a claim needs a number of steps"):
+        small.claim(pupil, teacher=replace(teacher, steps=None))
+
+
 def test_the_roles() -> None:
     one, other = small.recipe(steps=5), small.recipe("siglip", steps=6)
     assert list(small.claim().roles) == ["method", "baseline"]

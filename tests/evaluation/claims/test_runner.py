@@ -10,7 +10,8 @@ from rich.console import Console
 from dovetail.data.records import DataError
 from dovetail.evaluation.claims import runner
 from dovetail.evaluation.claims.runner import commit, fingerprint, place, stale, trials, verify
-from dovetail.evaluation.claims.trial import Trial
+from dovetail.evaluation.claims.trial import Taught, Trial
+from dovetail.models.teacher import FrozenTeacher
 from tests.evaluation.claims import small
 
 QUIET = Console(quiet=True)
@@ -108,6 +109,24 @@ def test_a_change_of_the_claim_makes_it_stale(tmp_path: Path) -> None:
 def test_a_claim_about_a_change_trains_its_references_too() -> None:
     claim = small.claim(references=(small.recipe("siglip", 3), small.recipe("infonce", 3)))
     assert len({t.fingerprint for t in trials(claim).values()}) == 12
+
+
+def test_a_teacher_is_trained_once_and_first(
+    tmp_path: Path, counted: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named: list[str] = []
+    open_teacher = FrozenTeacher.named
+    monkeypatch.setattr(FrozenTeacher, "named", lambda name, pupil: named.append(name) or open_teacher(name, pupil))
+    pupils = small.recipe("distillation(teacher='{teacher}')"), small.recipe("distillation('{teacher}', feature=0)")
+    claim = small.found(method=pupils[0], references=(pupils[1], small.recipe()), teacher=small.recipe(steps=1))
+    verify([claim], tmp_path / "results", tmp_path / "work", console=QUIET)
+    assert [trial.recipe.steps for trial in counted] == [1] * 3 + [2] * 9, "the baseline and its reference are one"
+    taught = [trial for trial in counted if isinstance(trial, Taught)]
+    assert named == [str(tmp_path / "work" / trial.teacher.fingerprint) for trial in taught] and len(named) == 6
+    assert all(trial.seed == trial.teacher.seed for trial in taught)
+    longer = replace(claim.claim, teacher=small.recipe(steps=2))
+    ours, theirs = ({at: t.fingerprint for at, t in trials(c).items()} for c in (claim.claim, longer))
+    assert {role for role, seed in ours if ours[role, seed] != theirs[role, seed]} == {"method", "method_reference"}
 
 
 def test_a_figure_that_is_not_measured_is_named(tmp_path: Path) -> None:

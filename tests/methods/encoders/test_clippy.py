@@ -39,7 +39,7 @@ def _ours_and_theirs() -> tuple[CLIPpy, torch.nn.Module]:
                 name = name.replace(old, new)
             state[f"transformer.{name}"] = value
     ours = CLIPpy(size=32, patch=8, width=24, depth=2, heads=3).double()
-    ours.load_state_dict(state)
+    ours.tower.load_state_dict(state)
     return ours, theirs
 
 
@@ -51,7 +51,7 @@ def test_equals_timm_in_value_and_gradient() -> None:
     torch.testing.assert_close(found.tokens, tokens, rtol=1e-8, atol=1e-8)
     torch.testing.assert_close(found.pooled, pooled, rtol=1e-8, atol=1e-8)
     weights = torch.randn_like(pooled)
-    mine = torch.autograd.grad((found.pooled * weights).sum(), [x, ours.patches.weight, ours.positions])
+    mine = torch.autograd.grad((found.pooled * weights).sum(), [x, ours.tower.patches.weight, ours.tower.positions])
     other = torch.autograd.grad((pooled * weights).sum(), [x, theirs.patch_embed.proj.weight, theirs.pos_embed])
     for a, b in zip(mine, other, strict=True):
         torch.testing.assert_close(a, b.reshape(a.shape), rtol=1e-8, atol=1e-8)

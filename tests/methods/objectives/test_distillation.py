@@ -1,7 +1,4 @@
-"""CLIP-KD against its definition in loops, and with a teacher of another size, space and tokenizer.
-
-There is no claim: a claim's recipe begins with random weights, and has no trained teacher to name.
-"""
+"""CLIP-KD against its definition in loops, and with a teacher of another size, space and tokenizer."""
 
 import math
 from dataclasses import replace
@@ -12,6 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from dovetail.contracts import Batch, Captions, Features, Kind, Tokens
+from dovetail.evaluation.benchmarks import RetrievalBenchmark
+from dovetail.evaluation.claims.claim import Claim
+from dovetail.evaluation.claims.laboratory import GROUPS, RECIPE, held_out, scenes
 from dovetail.methods.objectives.distillation import Distillation, Told
 from dovetail.models.contrasting import Encoded
 from dovetail.models.pretrained import save
@@ -122,3 +122,15 @@ def test_the_model_itself_as_it_was_is_no_distance_away() -> None:
     assert objective.terms(objective.encode(pupil, data), data)["feature"].item() == pytest.approx(0, abs=1e-9)
     nn.init.normal_(next(pupil.image_projection.parameters()))
     assert objective.terms(objective.encode(pupil, data), data)["feature"].item() > 1
+
+
+# The teacher is twice as wide and deep and learns twice as long; the pupil has the tower and the steps of the baseline.
+CLAIM = Claim(
+    says="A small model that also learns from a trained larger one retrieves better after the same steps.",
+    method=replace(RECIPE, objective="distillation(teacher='{teacher}')"),
+    baseline=replace(RECIPE, objective="infonce"),
+    teacher=replace(RECIPE, image="vit(size=32, patch=8, width=128, depth=4, heads=4)", steps=800),
+    train=scenes(GROUPS),
+    benchmark=RetrievalBenchmark(held_out(GROUPS)),
+    metric="mean_recall",
+)

@@ -1,6 +1,7 @@
 """M2-Encoder: two groups of two processes are two losses of one process, defined in loops."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -8,6 +9,9 @@ import torch
 from torch import Tensor
 
 from dovetail.contracts import Batch, Captions, Features, Tokens
+from dovetail.evaluation.benchmarks import RetrievalBenchmark
+from dovetail.evaluation.claims.claim import Claim
+from dovetail.evaluation.claims.laboratory import GROUPS, RECIPE, held_out, scenes
 from dovetail.methods.objectives.contrastive import Contrastive
 from dovetail.methods.objectives.m2_encoder import M2Encoder
 from dovetail.models.contrasting import Encoded
@@ -88,3 +92,14 @@ def test_groups_are_losses_of_one_process(group: int, parts: tuple[slice, ...]) 
     for a, b in zip(found[1:], (x.grad, y.grad), strict=True):
         torch.testing.assert_close(a, b)
     assert _value(Contrastive(), x, y) == value(x, y)
+
+
+# One process whose losses are over parts of the batch is, in value and gradient, as many groups of processes.
+CLAIM = Claim(
+    says="With each loss over a quarter of the batch, as in four groups of processes, it retrieves better.",
+    method=replace(RECIPE, objective="m2_encoder", settings=replace(RECIPE.settings, accumulate=4)),
+    baseline=replace(RECIPE, objective="infonce"),
+    train=scenes(GROUPS),
+    benchmark=RetrievalBenchmark(held_out(GROUPS)),
+    metric="mean_recall",
+)

@@ -15,6 +15,9 @@ from dovetail.contracts import Batch, Captions, Encoder, Features, Kind
 from dovetail.data.preprocessing import HALF, Preprocessing
 from dovetail.data.records import DataError
 from dovetail.data.text import from_file, train_bpe
+from dovetail.evaluation.benchmarks import RetrievalBenchmark
+from dovetail.evaluation.claims.claim import Claim
+from dovetail.evaluation.claims.laboratory import GROUPS, RECIPE, held_out, scenes
 from dovetail.methods.encoders.vit import ViT
 from dovetail.methods.schedules.proclip import ProCLIP
 from dovetail.models.contrasting import Encoded
@@ -170,3 +173,18 @@ def test_a_trained_sentence_encoder_inherits(clip: str) -> None:
 
 
 # No claim: it would need a trained CLIP at a known place to begin with, and a claim's trainings begin from nothing.
+
+
+# The paper's own ablation: both begin with the same trained image tower and the same language model, which knows no
+# language here; the baseline inherits nothing (2 of the 400 steps) and is held by nothing.
+LANGUAGE_MODEL = QWEN | {"vocab_size": 512, "hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 128}
+BEGUN = replace(RECIPE, text=f"llm2clip_text(hf_text(config={LANGUAGE_MODEL!r}, pool='last'), blocks=1, expansion=8)")
+CLAIM = Claim(
+    says="Images align better to a language model that has inherited a trained text tower's space.",
+    method=replace(BEGUN, objective="proclip('{teacher}')"),
+    baseline=replace(BEGUN, objective="proclip('{teacher}', distillation=0.0, first=0.005)"),
+    teacher=RECIPE,
+    train=scenes(GROUPS),
+    benchmark=RetrievalBenchmark(held_out(GROUPS)),
+    metric="mean_recall",
+)

@@ -8,6 +8,8 @@ from dovetail.evaluation.claims.sources import Source
 from dovetail.training.recipe import Recipe
 
 LEAST_SEEDS = 3
+TEACHER = "{teacher}"
+"""What stands in an objective for the folder of the claim's teacher."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +18,12 @@ class Claim:
 
     says: the claim in one sentence. method, baseline: what differs between them is what is claimed about; all else is
     equal by being written once. metric: the figure of `benchmark` that decides. references: recipes from which the
-    method's and the baseline's change is measured, for a claim such as "loses less when ...". Scenes are drawn anew for
-    every seed, which is why `benchmark` must measure on scenes of a seed that is not among `seeds`.
+    method's and the baseline's change is measured, for a claim such as "loses less when ...". teacher: a recipe that is
+    trained first, by the same seed, and whose model an objective names as `{teacher}`. Scenes are drawn anew for every
+    seed, which is why `benchmark` must measure on scenes of a seed that is not among `seeds`.
 
-    Raises ValueError for fewer than three seeds and for recipes that do not count their steps.
+    Raises ValueError for fewer than three seeds, for recipes that do not count their steps, and for a `{teacher}` that
+    is not declared.
     """
 
     says: str
@@ -30,12 +34,16 @@ class Claim:
     metric: str
     better: Better = "higher"
     references: tuple[Recipe, Recipe] | None = None
+    teacher: Recipe | None = None
     seeds: tuple[int, ...] = (0, 1, 2)
 
     def __post_init__(self) -> None:
         if len(set(self.seeds)) < LEAST_SEEDS:
             raise ValueError(f"a claim needs at least {LEAST_SEEDS} different seeds, not {self.seeds}")
-        for role, recipe in self.roles.items():
+        teacher = {"teacher": self.teacher} if self.teacher else {}
+        for role, recipe in {**self.roles, **teacher}.items():
+            if TEACHER in recipe.objective and (role == "teacher" or not teacher):
+                raise ValueError(f"the {role} of a claim has a teacher, {recipe.objective}: declare it in `teacher`")
             if recipe.steps is None:
                 raise ValueError(f"the {role} of a claim needs a number of steps: time is not the same everywhere")
 

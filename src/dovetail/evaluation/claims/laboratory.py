@@ -69,6 +69,7 @@ def larger(claim: Claim) -> Claim:
         method=roles["method"],
         baseline=roles["baseline"],
         references=references,
+        teacher=claim.teacher and _larger(claim.teacher),
         train=replace(claim.train, count=100_000, size=64),
         benchmark=replace(benchmark, source=replace(benchmark.source, count=2_000, size=64)),
     )

@@ -16,19 +16,21 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from dovetail.contracts import Benchmark
 from dovetail.data.records import DataError
-from dovetail.evaluation.claims.claim import Claim, Found, told
+from dovetail.evaluation.claims.claim import TEACHER, Claim, Found, told
 from dovetail.evaluation.claims.fingerprint import code, describe, digest, modules_of
 from dovetail.evaluation.claims.outcome import Asked, Cost, Made, Measured, Outcome, paired, read, verdict
 from dovetail.evaluation.claims.trial import (
     MEASURING,
     Measurement,
     Spent,
+    Taught,
     Trial,
     machine,
     measured,
     spent,
     trained,
 )
+from dovetail.training.recipe import Recipe
 
 LIBRARIES = ("torch", "timm", "transformers", "tokenizers", "numpy")
 JUDGING = "dovetail.evaluation.claims.outcome"
@@ -36,9 +38,13 @@ JUDGING = "dovetail.evaluation.claims.outcome"
 
 def trials(claim: Claim) -> dict[tuple[str, int], Trial]:
     """The trainings of a claim, by role and seed."""
-    return {
-        (role, seed): Trial(recipe, claim.train, seed) for seed in claim.seeds for role, recipe in claim.roles.items()
-    }
+    return {(role, seed): _trial(claim, recipe, seed) for seed in claim.seeds for role, recipe in claim.roles.items()}
+
+
+def _trial(claim: Claim, recipe: Recipe, seed: int) -> Trial:
+    if claim.teacher is None or TEACHER not in recipe.objective:
+        return Trial(recipe, claim.train, seed)
+    return Taught(recipe, claim.train, seed, teacher=Trial(claim.teacher, claim.train, seed))
 
 
 def fingerprint(claim: Claim) -> str:
@@ -69,8 +75,10 @@ def verify(
     """
     console = console or Console(stderr=True)
     open_claims, done = list(claims), []
-    wanted = _wanted(claims)
+    wanted, teachers = _wanted(claims), _teachers(claims)
     with _bar(console) as bar:
+        for trial, _ in _run(teachers, work, jobs):  # before two of those that need it would each train it
+            console.print(f"a teacher of {trial.recipe.objective}, seed {trial.seed}, is trained", highlight=False)
         told = f"of {len(wanted)} trainings"
         line = bar.add_task(f"0 {told}", total=sum(_size(trial) for trial, _ in wanted))
         seconds: dict[str, float] = {}
@@ -93,6 +101,13 @@ def _wanted(claims: Sequence[Found]) -> list[tuple[Trial, tuple[Benchmark, ...]]
             held.setdefault(trial.fingerprint, (trial, []))[1].append(found.claim.benchmark)
     ordered = sorted(held.values(), key=lambda pair: str(describe(pair[0].source)))
     return [(trial, tuple(benchmarks)) for trial, benchmarks in ordered]
+
+
+def _teachers(claims: Sequence[Found]) -> list[tuple[Trial, tuple[Benchmark, ...]]]:
+    """Every teacher once, of which nothing is measured."""
+    every = [trial for found in claims for trial in trials(found.claim).values()]
+    held = {trial.teacher.fingerprint: trial.teacher for trial in every if isinstance(trial, Taught)}
+    return [(teacher, ()) for teacher in held.values()]
 
 
 def _size(trial: Trial) -> int:

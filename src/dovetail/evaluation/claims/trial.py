@@ -4,7 +4,7 @@ import platform
 import resource
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from dovetail.contracts import Benchmark, Encoder
 from dovetail.data.images import decode
 from dovetail.data.survey import Survey, survey
 from dovetail.evaluation.adapter import Embedder
+from dovetail.evaluation.claims.claim import TEACHER
 from dovetail.evaluation.claims.fingerprint import code, describe, digest, modules_of
 from dovetail.evaluation.claims.sources import Source, of_seed, opened
 from dovetail.evaluation.validation import validation
@@ -71,6 +72,18 @@ class Trial:
         return digest(describe(self), code(needed | {VALIDATING} if self.validation else needed))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Taught(Trial):
+    """A trial whose objective names the model of another as `{teacher}`."""
+
+    teacher: Trial
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that the trained model depends on, its teacher too."""
+        return digest(super().fingerprint, self.teacher.fingerprint)
+
+
 def methods_of(recipe: Recipe) -> set[str]:
     """The modules of the methods that a recipe is made of."""
     objective = make_objective(recipe.objective)
@@ -103,7 +116,7 @@ def trained(trial: Trial, work: Path, console: Console | None = None) -> Path:
         return folder
     source = opened(trial.source)
     found = _surveyed(trial.source)
-    recipe = trial.recipe.resolved(found.items, has_gpu())
+    recipe = _named(trial, work, console).resolved(found.items, has_gpu())
     validate = validation([opened(trial.validation)]) if trial.validation else None
     config = {"trial": describe(trial)}
     begin_peak()
@@ -115,6 +128,14 @@ def trained(trial: Trial, work: Path, console: Console | None = None) -> Path:
     spent = Spent(state.seconds, state.images, state.step, peak_bytes(), run.parameters["all"])
     write_json(asdict(spent), folder / COST)
     return folder
+
+
+def _named(trial: Trial, work: Path, console: Console | None) -> Recipe:
+    """The recipe, with the folder of its trained teacher where it has one."""
+    if not isinstance(trial, Taught):
+        return trial.recipe
+    folder = trained(trial.teacher, work, console).resolve()
+    return replace(trial.recipe, objective=trial.recipe.objective.replace(TEACHER, str(folder)))
 
 
 @lru_cache(maxsize=4)

@@ -14,13 +14,14 @@ pretrained=True, repool='max')" --text hf_text:sentence-transformers/sentence-t5
 scratch. Differs from `vit` in the maximum, for which that has the mean.
 """
 
-import torch
+from dataclasses import replace
+from typing import Any
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dovetail.catalogue import implements
+from dovetail.catalogue import build, implements
 from dovetail.contracts import Encoder, Features
-from dovetail.nn.transformer import Layout, Transformer
 
 
 @implements(Encoder)
@@ -37,22 +38,12 @@ class CLIPpy(nn.Module):
 
     def __init__(self, size: int = 112, patch: int = 16, width: int = 256, depth: int = 6, heads: int = 4):
         super().__init__()
-        if size % patch or width % heads:
-            raise ValueError(f"size {size} must be a multiple of patch {patch}, and width {width} of heads {heads}")
         self.size, self.patch, self.width, self.depth, self.heads = size, patch, width, depth, heads
         self.token_width = width
-        self.patches = nn.Linear(3 * patch * patch, width)
-        self.positions = nn.Parameter(torch.randn((size // patch) ** 2, width) * 0.02)
-        self.transformer = Transformer(width, depth, heads)
+        self.tower: Any = build(f"vit({size}, {patch}, {width}, {depth}, {heads})", Encoder)
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Features:
         """Normalised pixels to one vector an image and one a patch."""
-        b, side, p = x.shape[0], self.size // self.patch, self.patch
-        if x.shape[2:] != (self.size, self.size):
-            raise ValueError(
-                f"this ViT reads images of {self.size} x {self.size} pixels, not {x.shape[2]} x {x.shape[3]}"
-            )
-        patches = x.reshape(b, 3, side, p, side, p).permute(0, 2, 4, 1, 3, 5).reshape(b * side * side, -1)
-        layout = Layout(b, side * side)
-        tokens = layout.spread(self.transformer(self.patches(patches) + self.positions.repeat(b, 1), layout))
-        return Features(tokens.amax(1), tokens, grid=(side, side))
+        found: Features = self.tower(x)
+        assert found.tokens is not None
+        return replace(found, pooled=found.tokens.amax(1))

@@ -15,8 +15,7 @@ numbers of a vector, the maps, and that L_interaction has a scale of its own. Th
 divergence by the teacher's entropy, which has no gradient.
 
 Hard negative captions are columns that ask nothing. The teacher sees the pupil's crop and words (`models.teacher`); it
-is frozen, its cost that of its towers without a backward pass. Nothing here compares it with the pupil on the worlds of
-the claims: a claim's recipe begins with random weights, and has no trained teacher to name.
+is frozen, its cost that of its towers without a backward pass.
 """
 
 import math

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from dovetail.catalogue import implements
 from dovetail.contracts import PairLoss, RowFacts
+from dovetail.ops.targets import negatives, shares
 
 
 @implements(PairLoss)
@@ -38,9 +39,7 @@ class InfoLOOB:
 
     def exponents(self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None) -> tuple[Tensor, ...]:
         """The scores of the negatives."""
-        if targets is None:
-            return (scores,)
-        return (scores.masked_fill(targets > 0, torch.finfo(scores.dtype).min),)
+        return (negatives(scores, targets),)
 
     def costs(
         self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None, row: RowFacts
@@ -48,7 +47,6 @@ class InfoLOOB:
         """Each positive against the negatives, weighted by its share of the row's targets."""
         if targets is None:
             return torch.zeros_like(scores)
-        weights = targets / row.total.clamp_min(torch.finfo(scores.dtype).tiny)
-        negatives = row.statistics[0]
-        some = negatives > torch.finfo(scores.dtype).min / 2
-        return weights * torch.where(some, negatives - scores, 0)
+        others = row.statistics[0]
+        some = others > torch.finfo(scores.dtype).min / 2
+        return shares(targets, row) * torch.where(some, others - scores, 0)

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from dovetail.catalogue import implements
 from dovetail.contracts import PairLoss, RowFacts
+from dovetail.ops.targets import negatives, shares
 
 
 @implements(PairLoss)
@@ -38,10 +39,7 @@ class InfoNCE:
 
     def exponents(self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None) -> tuple[Tensor, ...]:
         """The scores of the negatives."""
-        if targets is None:
-            return (scores,)
-        # The smallest number rather than -inf, which gives no number at all for a row without negatives.
-        return (scores.masked_fill(targets > 0, torch.finfo(scores.dtype).min),)
+        return (negatives(scores, targets),)
 
     def costs(
         self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None, row: RowFacts
@@ -49,5 +47,4 @@ class InfoNCE:
         """Each positive against the negatives, weighted by its share of the row's targets."""
         if targets is None:
             return torch.zeros_like(scores)
-        weights = targets / row.total.clamp_min(torch.finfo(scores.dtype).tiny)
-        return weights * F.softplus(row.statistics[0] - scores)
+        return shares(targets, row) * F.softplus(row.statistics[0] - scores)

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from dovetail.catalogue import implements
 from dovetail.contracts import PairLoss, RowFacts
+from dovetail.ops.targets import shares
 
 
 @implements(PairLoss)
@@ -50,6 +51,5 @@ class MILNCE:
         """The row's loss, of which each positive bears its share of the row's targets."""
         if targets is None:
             return torch.zeros_like(scores)
-        weights = targets / row.total.clamp_min(torch.finfo(scores.dtype).tiny)
         negatives, positives = row.statistics
-        return weights * F.softplus(negatives - positives)
+        return shares(targets, row) * F.softplus(negatives - positives)
