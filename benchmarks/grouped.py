@@ -94,11 +94,15 @@ def main() -> None:
     options = parser.parse_args()
     discover()
     rows = [measure(options, group) for group in options.groups]
-    print("| processes a group | s a step | MiB sent a step |\n|---|---|---|")
-    for row in rows:
-        print(f"| {row['group']} | {row['seconds']:.3g} | {row['bytes'] / 2**20:,.1f} |")
+    print(table(rows))
     known = {name: getattr(options, name) for name in ("processes", "batch", "width", "loss", "steps")}
     save(options.out, known | {"rows": rows})
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    lines = ["| processes a group | ms a step | MiB sent a step |", "|---|---|---|"]
+    lines += [f"| {r['group']} | {1000 * r['seconds']:,.0f} | {r['bytes'] / 2**20:,.1f} |" for r in rows]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ BLOCKS: dict[str, tuple[str, str, Callable[[ModuleType, Found], str]]] = {
     "profile": ("profile_step", "profile_cpu", rows_alone),
     "loss": ("loss", "loss_cpu", whole),
     "loss_large": ("loss", "loss_large_cpu", whole),
+    "grouped": ("grouped", "grouped_cpu", rows_alone),
     "data": ("data", "data_cpu", with_stages),
     "evaluate": ("evaluate", "evaluate_cpu", rows_alone),
     "finetune": ("finetune", "finetune_cpu", rows_alone),

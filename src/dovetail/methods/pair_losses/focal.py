@@ -19,7 +19,6 @@ from torch.nn import functional as F
 
 from dovetail.catalogue import implements
 from dovetail.contracts import PairLoss, RowFacts
-from dovetail.ops.targets import negatives, shares
 
 
 @implements(PairLoss)
@@ -39,7 +38,9 @@ class Focal:
 
     def exponents(self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None) -> tuple[Tensor, ...]:
         """The scores of the negatives."""
-        return (negatives(scores, targets),)
+        if targets is None:
+            return (scores,)
+        return (scores.masked_fill(targets > 0, torch.finfo(scores.dtype).min),)
 
     def costs(
         self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None, row: RowFacts
@@ -47,5 +48,6 @@ class Focal:
         """Each positive against the negatives, weighted by its share of the row's targets."""
         if targets is None:
             return torch.zeros_like(scores)
+        weights = targets / row.total.clamp_min(torch.finfo(scores.dtype).tiny)
         behind = row.statistics[0] - scores  # 1 - q is its sigmoid, -log q its softplus
-        return shares(targets, row) * (self.gamma * F.logsigmoid(behind)).exp() * F.softplus(behind)
+        return weights * (self.gamma * F.logsigmoid(behind)).exp() * F.softplus(behind)

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from dovetail.catalogue import implements
 from dovetail.contracts import PairLoss, RowFacts
-from dovetail.ops.targets import negatives, shares
 
 
 @implements(PairLoss)
@@ -39,7 +38,9 @@ class InfoLOOB:
 
     def exponents(self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None) -> tuple[Tensor, ...]:
         """The scores of the negatives."""
-        return (negatives(scores, targets),)
+        if targets is None:
+            return (scores,)
+        return (scores.masked_fill(targets > 0, torch.finfo(scores.dtype).min),)
 
     def costs(
         self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None, row: RowFacts
@@ -47,6 +48,7 @@ class InfoLOOB:
         """Each positive against the negatives, weighted by its share of the row's targets."""
         if targets is None:
             return torch.zeros_like(scores)
-        others = row.statistics[0]
-        some = others > torch.finfo(scores.dtype).min / 2
-        return shares(targets, row) * torch.where(some, others - scores, 0)
+        weights = targets / row.total.clamp_min(torch.finfo(scores.dtype).tiny)
+        negatives = row.statistics[0]
+        some = negatives > torch.finfo(scores.dtype).min / 2
+        return weights * torch.where(some, negatives - scores, 0)

@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from dovetail.catalogue import implements
 from dovetail.contracts import PairLoss, RowFacts
-from dovetail.ops.targets import negatives, shares
 
 
 @implements(PairLoss)
@@ -39,7 +38,10 @@ class InfoNCE:
 
     def exponents(self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None) -> tuple[Tensor, ...]:
         """The scores of the negatives."""
-        return (negatives(scores, targets),)
+        if targets is None:
+            return (scores,)
+        # The smallest number rather than -inf, which gives no number at all for a row without negatives.
+        return (scores.masked_fill(targets > 0, torch.finfo(scores.dtype).min),)
 
     def costs(
         self, scores: Float[Tensor, "r c"], targets: Float[Tensor, "r c"] | None, row: RowFacts
@@ -47,4 +49,5 @@ class InfoNCE:
         """Each positive against the negatives, weighted by its share of the row's targets."""
         if targets is None:
             return torch.zeros_like(scores)
-        return shares(targets, row) * F.softplus(row.statistics[0] - scores)
+        weights = targets / row.total.clamp_min(torch.finfo(scores.dtype).tiny)
+        return weights * F.softplus(row.statistics[0] - scores)

@@ -21,7 +21,6 @@ from torch.nn import functional as F
 
 from dovetail.catalogue import implements
 from dovetail.contracts import PairLoss, RowFacts
-from dovetail.ops.targets import shares
 
 
 @implements(PairLoss)
@@ -51,5 +50,6 @@ class MILNCE:
         """The row's loss, of which each positive bears its share of the row's targets."""
         if targets is None:
             return torch.zeros_like(scores)
+        weights = targets / row.total.clamp_min(torch.finfo(scores.dtype).tiny)
         negatives, positives = row.statistics
-        return shares(targets, row) * F.softplus(negatives - positives)
+        return weights * F.softplus(negatives - positives)
