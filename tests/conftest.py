@@ -1,5 +1,6 @@
 """What every test stands on: shapes are checked, seeds fixed, no network is used, threads do not pile up."""
 
+import importlib
 import os
 import random
 import shutil
@@ -20,6 +21,9 @@ from jaxtyping import install_import_hook  # noqa: E402
 
 import tests.shapes  # noqa: E402, F401  (the hook finds it by its name)
 
+# While it imports a module the hook looks for bytecode of its own, of libraries too, and would compile them all again.
+for library in ("accelerate", "open_clip", "peft", "timm", "torchvision", "transformers"):
+    importlib.import_module(library)
 install_import_hook("dovetail", "tests.shapes.check")
 
 

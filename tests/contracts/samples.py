@@ -129,6 +129,8 @@ CAPTIONS = ["a photo of a cat", "two dogs", "a red car beside a house", "a cat a
 TOWERS = "clip_vit", "clip_text"  # plain ones, the first with a token that is no patch
 
 Make = Callable[[], Any]
+Marks = list[pytest.MarkDecorator]
+Sample = tuple[str, Make, Marks]
 BEFORE: WeakKeyDictionary[Any, tuple[tuple[Stage, ...], tuple[str, ...]]] = WeakKeyDictionary()
 """Of an objective that is one of a schedule's: the stages before it, and what does not learn in its own."""
 
@@ -137,14 +139,25 @@ def samples(*wanted: type) -> list[Any]:
     """Parameters for pytest: functions that make one object each, for every class of these contracts (of all); among
     objectives those of each schedule's stages."""
     found = [e for e in catalogue.entries() if not wanted or e.contract in {c.__name__ for c in wanted}]
-    named = [(f"{e.key}-{i}" if i else e.key, make) for e in found for i, make in enumerate(makers(e))]
+    named = [sample for e in found for sample in _named(e)]
     if Objective in wanted:
-        named += [x for e in catalogue.entries(Schedule) for make in makers(e) for x in _stages(e.key, make)]
-    return [pytest.param(make, id=name) for name, make in named]
+        named += [stage for e in catalogue.entries(Schedule) for sample in _named(e) for stage in _stages(*sample)]
+    return [pytest.param(make, id=name, marks=marks) for name, make, marks in named]
 
 
-def _stages(name: str, make: Make) -> list[tuple[str, Make]]:
-    return [(f"{name}-stage-{i}", partial(_stage, make, i)) for i in range(len(make().stages))]
+def _named(entry: Entry) -> list[Sample]:
+    """Of an objective's or a schedule's many, which differ in their pair loss, those between the first and the last are
+    slow: a suite over all of them takes minutes, and says little that the suites of pair losses do not."""
+    made = makers(entry)
+    slow = range(1, len(made) - 1) if entry.contract in ("Objective", "Schedule") else ()
+    return [
+        (f"{entry.key}-{i}" if i else entry.key, make, [pytest.mark.slow] if i in slow else [])
+        for i, make in enumerate(made)
+    ]
+
+
+def _stages(name: str, make: Make, marks: Marks) -> list[Sample]:
+    return [(f"{name}-stage-{i}", partial(_stage, make, i), marks) for i in range(len(make().stages))]
 
 
 def _stage(make: Make, number: int) -> Any:

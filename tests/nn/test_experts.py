@@ -8,7 +8,7 @@ from torch import nn
 
 from dovetail.catalogue import build
 from dovetail.contracts import Encoder
-from dovetail.nn.experts import Mixture, blocks_of, mixtures_of, routed, upcycled
+from dovetail.nn.experts import Mixture, Multiplet, blocks_of, mixtures_of, routed, upcycled
 from dovetail.nn.transformer import Block, Layout
 
 
@@ -71,3 +71,24 @@ def test_towers_without_blocks_and_impossible_numbers_are_refused() -> None:
         upcycled(nn.Linear(2, 2), 4, 2)
     with pytest.raises(ValueError, match="expected 1 <= top <= experts"):
         upcycled(Block(4, 2), 2, 3)
+
+
+def test_a_multiplet_keeps_the_perceptrons_of_each_expert() -> None:
+    torch.manual_seed(0)
+    tower = build("text_transformer(300, 12, 16, 2, 2)", Encoder)
+    blocks, kept = blocks_of(tower), Multiplet(2)
+    kept.begin(tower)
+    first = [block.up.weight.detach().clone() for block in blocks]
+    with torch.no_grad():
+        for block in blocks:
+            block.up.weight.add_(1.0)
+            block.down.bias.add_(1.0)
+    second = [(block.up.weight.detach().clone(), block.down.bias.detach().clone()) for block in blocks]
+    kept.take(1, blocks)
+    kept.begin(tower)  # what is there already stays
+    kept.put(0, blocks)
+    assert all(torch.equal(block.up.weight, w) for block, w in zip(blocks, first, strict=True))
+    kept.put(1, blocks)
+    for block, (up, down) in zip(blocks, second, strict=True):
+        assert torch.equal(block.up.weight, up) and torch.equal(block.down.bias, down)
+    assert not any(p.requires_grad for p in kept.parameters())

@@ -55,6 +55,38 @@ def blocks_of(module: nn.Module) -> list[Block]:
     return [m for m in module.modules() if isinstance(m, Block) and isinstance(m.up, nn.Linear)]
 
 
+class Multiplet(nn.Module):
+    """The perceptrons of all blocks of a model, once for each expert, from which a mixture can be made.
+
+    Args:
+        experts: how many.
+    """
+
+    def __init__(self, experts: int):
+        super().__init__()
+        self.experts, self.sets = experts, nn.ModuleList()
+
+    def begin(self, model: nn.Module) -> None:
+        """Copies of what the model has, where there are none yet."""
+        if not self.sets:
+            held = [nn.ModuleList([block.up, block.down]) for block in blocks_of(model)]
+            self.sets.extend(copy.deepcopy(nn.ModuleList(held)).requires_grad_(False) for _ in range(self.experts))
+
+    def put(self, number: int, blocks: list[Block]) -> None:
+        """Gives the blocks the perceptrons of an expert."""
+        for block, held in zip(blocks, self.of(number), strict=True):
+            nn.ModuleList([block.up, block.down]).load_state_dict(held.state_dict())
+
+    def take(self, number: int, blocks: list[Block]) -> None:
+        """Keeps the blocks' perceptrons as an expert's."""
+        for block, held in zip(blocks, self.of(number), strict=True):
+            held.load_state_dict(nn.ModuleList([block.up, block.down]).state_dict())
+
+    def of(self, number: int) -> nn.ModuleList:
+        """The perceptrons of an expert, block by block."""
+        return cast(nn.ModuleList, self.sets[number])
+
+
 def upcycled(tower: M, experts: int, top: int) -> M:
     """The tower with a mixture in every block; it is changed. Its outputs stay, as all experts are equal.
 

@@ -20,7 +20,6 @@ are negatives). The dropout within their experts is not here. How long each stag
 Cost: in stage s, s more forward passes of both towers. Differs from training on in that the model becomes larger.
 """
 
-import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -30,65 +29,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dovetail.catalogue import build, implements, lookup
-from dovetail.contracts import Batch, Encoder, Kind, PairLoss, Schedule, Stage
+from dovetail.contracts import Batch, Encoder, Kind, Objective, PairLoss, Schedule, Stage
 from dovetail.models.contrasting import Encoded, encoded, sides
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.models.teacher import FrozenTeacher
 from dovetail.nn.clusters import Clusters
-from dovetail.nn.experts import blocks_of, mixtures_of, routed
-from dovetail.nn.transformer import Block
+from dovetail.nn.experts import Multiplet, blocks_of, mixtures_of, routed
 from dovetail.ops.contrast import contrast
 from dovetail.ops.distributed import gather
 from dovetail.ops.features import wide
 from dovetail.ops.sides import NEITHER, Pairs, Side
 from dovetail.ops.similarity import normalize
-
-
-class _Multiplet(nn.Module):
-    """The perceptrons of all blocks of a model, once for each expert."""
-
-    def __init__(self, experts: int):
-        super().__init__()
-        self.experts, self.sets = experts, nn.ModuleList()
-
-    def begin(self, model: DualEncoder) -> None:
-        """Copies of what the model has, where there are none yet."""
-        if not self.sets:
-            held = [nn.ModuleList([block.up, block.down]) for block in blocks_of(model)]
-            self.sets.extend(copy.deepcopy(nn.ModuleList(held)).requires_grad_(False) for _ in range(self.experts))
-
-    def put(self, number: int, blocks: list[Block]) -> None:
-        """Gives the blocks the perceptrons of an expert."""
-        for block, held in zip(blocks, self.of(number), strict=True):
-            nn.ModuleList([block.up, block.down]).load_state_dict(held.state_dict())
-
-    def take(self, number: int, blocks: list[Block]) -> None:
-        """Keeps the blocks' perceptrons as an expert's."""
-        for block, held in zip(blocks, self.of(number), strict=True):
-            held.load_state_dict(nn.ModuleList([block.up, block.down]).state_dict())
-
-    def of(self, number: int) -> nn.ModuleList:
-        """The perceptrons of an expert, block by block."""
-        return cast(nn.ModuleList, self.sets[number])
-
-
-class _Dense(nn.Module):
-    """InfoNCE, for a model that has not been trained."""
-
-    requires = ()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loss, self.similarity = build("infonce", PairLoss), build("cosine")
-
-    def encode(self, model: DualEncoder, batch: Batch) -> Encoded:
-        """Runs both towers."""
-        return encoded(model, batch, tokens=False)
-
-    def terms(self, outputs: Encoded, batch: Batch) -> Mapping[str, Float[Tensor, ""]]:
-        """The contrastive loss under its one name."""
-        left, right = sides(outputs, batch)
-        return {"contrastive": contrast(left, right, self.similarity, self.loss, outputs.scale, outputs.bias)}
 
 
 @dataclass(frozen=True)
@@ -104,7 +55,7 @@ class _Specialising(nn.Module):
 
     requires = ()
 
-    def __init__(self, multiplet: _Multiplet, number: int, groups: int, memory: int):
+    def __init__(self, multiplet: Multiplet, number: int, groups: int, memory: int):
         super().__init__()
         self.multiplet, self.number, self.groups, self.memory = multiplet, number, groups, memory
         self.loss, self.similarity = build("infonce", PairLoss), build("cosine")
@@ -182,7 +133,7 @@ class _Routing(nn.Module):
 
     requires = ()
 
-    def __init__(self, multiplet: _Multiplet, top: int, balance: float):
+    def __init__(self, multiplet: Multiplet, top: int, balance: float):
         super().__init__()
         self.multiplet, self.top, self.balance = multiplet, top, balance
         self.loss, self.similarity = build("infonce", PairLoss), build("cosine")
@@ -262,9 +213,10 @@ class CLIPMoE(nn.Module):
             raise ValueError("expected experts of 2 or more, dense in 0..1 below 1, and routing between 0 and 1")
         self.experts, self.top, self.groups, self.memory = experts, top, groups, memory
         self.balance, self.dense, self.routing = balance, dense, routing
-        multiplet = _Multiplet(experts)
+        multiplet = Multiplet(experts)
         special = [_Specialising(multiplet, number, groups, memory) for number in range(1, experts)]
-        self.parts = nn.ModuleList([_Dense(), *special, _Routing(multiplet, top, balance)])
+        first: Any = lookup("contrastive", Objective).make()
+        self.parts = nn.ModuleList([first, *special, _Routing(multiplet, top, balance)])
         self.loss = build("infonce", PairLoss)
 
     @property
