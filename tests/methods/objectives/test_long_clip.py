@@ -20,6 +20,7 @@ from dovetail.evaluation.claims.claim import Claim
 from dovetail.evaluation.claims.laboratory import LEARNABLE, RECIPE, UNTURNED, held_out, scenes
 from dovetail.methods.objectives.long_clip import LongClip
 from dovetail.models.contrasting import Encoded
+from dovetail.models.lora import add_lora
 from dovetail.models.pretrained import load
 from dovetail.training.recipe import Recipe
 from dovetail.training.run import fit
@@ -152,6 +153,10 @@ def test_a_trained_model_is_lengthened_and_keeps_what_it_says_of_short_texts() -
     assert trained.text is tower, "which is long enough already"
     with pytest.raises(DataError, match="LongClipText has no positions that could be resized to 60 tokens"):
         LongClip(context=60).begin(trained, ())
+    adapted = model()
+    add_lora(adapted, rank=2)
+    with pytest.raises(DataError, match="give another --tune than lora"):
+        LongClip(context=50).begin(adapted, ())
 
 
 def test_a_training_goes_on_with_a_longer_text_tower(tmp_path: Path) -> None:

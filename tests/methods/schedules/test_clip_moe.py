@@ -13,12 +13,14 @@ from torch import Tensor
 import dovetail
 from dovetail.cli.main import main
 from dovetail.contracts import Features
+from dovetail.data.records import DataError
 from dovetail.evaluation.benchmarks import RetrievalBenchmark
 from dovetail.evaluation.claims.claim import Claim
 from dovetail.evaluation.claims.laboratory import GROUPS, RECIPE, held_out, scenes
 from dovetail.methods.schedules.clip_moe import CLIPMoE, _Placed, _Routed, _Routing
 from dovetail.models.contrasting import Encoded
 from dovetail.models.files import load_tensors
+from dovetail.models.lora import add_lora
 from dovetail.nn.clusters import Clusters
 from dovetail.nn.experts import blocks_of, mixtures_of
 from tests import runs
@@ -169,6 +171,15 @@ def _stop_at_its_second(self: Any, outputs: Any, batch: Any, real: Any = _Routin
     if len(calls) > 1:
         raise KeyboardInterrupt
     return real(self, outputs, batch)
+
+
+def test_towers_without_plain_perceptrons_are_refused() -> None:
+    first: Any = CLIPMoE(2).parts[1]
+    adapted = dual_encoder()
+    add_lora(adapted, rank=2)
+    for made, side in ((adapted, "image"), (dual_encoder(towers=("clip_vit", "hf_text")), "text")):
+        with pytest.raises(DataError, match=f"clip_moe: the {side} tower has no blocks of ours"):
+            first.begin(made, [])
 
 
 def test_impossible_numbers_are_refused() -> None:

@@ -27,8 +27,10 @@ from torch import Tensor, nn
 
 from dovetail.catalogue import build, implements, lookup
 from dovetail.contracts import Batch, Encoder, Features, Kind, Objective, PairLoss
+from dovetail.data.records import DataError
 from dovetail.models.contrasting import Encoded, encoded, sides
 from dovetail.models.dual_encoder import DualEncoder
+from dovetail.models.lora import has_lora
 from dovetail.ops.contrast import contrast
 from dovetail.ops.distributed import gather
 from dovetail.ops.features import take, wide
@@ -78,8 +80,10 @@ class LongClip(nn.Module):
         self.loss: PairLoss = loss or build("infonce", PairLoss)
 
     def begin(self, model: DualEncoder, captions: Iterable[str]) -> None:
-        """Lengthens the text tower. Raises DataError for one without learnt positions."""
+        """Lengthens the text tower. Raises DataError for one without learnt positions, or with low-rank maps."""
         if model.tokenizer.context < self.context:
+            if has_lora(model):
+                raise DataError("long_clip cannot lengthen a tower with low-rank maps; give another --tune than lora")
             model.text = lookup("long_clip_text", Encoder).make(model.text, self.context, self.kept)
             model.tokenizer = model.tokenizer.with_context(self.context)
 

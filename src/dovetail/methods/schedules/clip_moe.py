@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from dovetail.catalogue import build, implements, lookup
 from dovetail.contracts import Batch, Encoder, Kind, Objective, PairLoss, Schedule, Stage
+from dovetail.data.records import DataError
 from dovetail.models.contrasting import Encoded, encoded, sides
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.models.teacher import FrozenTeacher
@@ -61,7 +62,16 @@ class _Specialising(nn.Module):
         self.loss, self.similarity = build("infonce", PairLoss), build("cosine")
 
     def begin(self, model: DualEncoder, captions: Iterable[str]) -> None:
-        """The first model's perceptrons, which learn alone; and the models of earlier stages, which place pairs."""
+        """The first model's perceptrons, which learn alone; and the models of earlier stages, which place pairs.
+
+        Raises DataError for a tower without perceptrons that are plain maps.
+        """
+        for side in ("image", "text"):
+            if not blocks_of(model.get_submodule(side)):
+                raise DataError(
+                    f"clip_moe: the {side} tower has no blocks of ours with perceptrons of plain maps; give a tower "
+                    "such as vit, clip_vit or text_transformer, and another --tune than lora"
+                )
         self.multiplet.begin(model)
         self.earlier = nn.ModuleList()
         for number in range(self.number):
