@@ -1,10 +1,12 @@
 """Webdataset tar shards, whole and broken."""
 
 import gzip
+import io
 import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dovetail.data.records import DataError
 from dovetail.data.sources import Columns, Stream, Table, open_source, stream_source
@@ -119,6 +121,15 @@ def test_a_broken_shard_in_front(tmp_path: Path) -> None:
     headless(tmp_path / "0.tar")
     stream = open_source(f"{tmp_path}/{{0..1}}.tar")
     assert len(everything(stream)) == 3 and stream.problems.counts == {"broken shard": 1}
+
+
+def test_a_sample_may_have_depth(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("I;16", (8, 6), 9_000).save(buffer, "PNG")
+    members = {"000.depth.png": buffer.getvalue()} | samples(0, 2)
+    first, second = everything(open_source(shard(tmp_path / "x.tar", members)))
+    assert first.depth == members["000.depth.png"] and second.depth is None
+    assert texts(first) == ["caption 0"] and first.image == jpeg(0)
 
 
 def test_gzipped_shards(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ part. Cutting long captions into sub-captions is the data's affair: `--sub_capti
 
 Cost: an attention of every caption over the patches of every image, a few images at a time. Differs from SigLIP in
 L_tcs. Evaluation compares pooled vectors, as the authors' global matching does: the pooling is the objective's and is
-not kept with the model.
+not kept with the model. The claim measures no more than these; the views, by which the authors rank, it does not.
 """
 
 from collections.abc import Iterable, Mapping
