@@ -1,0 +1,32 @@
+"""The page of the comparison says what the result that is kept says."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+@pytest.fixture
+def comparison() -> Iterator[ModuleType]:
+    """The script beside the page that writes it."""
+    sys.path.insert(0, str(DOCS))
+    try:
+        import comparison
+
+        yield comparison
+    finally:
+        sys.path.remove(str(DOCS))
+        sys.modules.pop("comparison", None)
+
+
+def test_the_page_is_that_of_the_result(comparison: ModuleType) -> None:
+    text = comparison.PAGE.read_text(encoding="utf-8")
+    assert comparison.page(text) == text, "the page is stale: run `python docs/comparison.py` and commit docs"
+    held = comparison.Comparison.read(comparison.RESULT)
+    assert comparison.PICTURE.read_text(encoding="utf-8") == comparison.picture(held)
+    assert [c.name for c in held.contenders] == "clip siglip filip dreamlip flair sparc cloob meru".split()
+    assert f"(images/{comparison.PICTURE.name})" in text
