@@ -28,5 +28,14 @@ def test_the_page_is_that_of_the_result(comparison: ModuleType) -> None:
     assert comparison.page(text) == text, "the page is stale: run `python docs/comparison.py` and commit docs"
     held = comparison.Comparison.read(comparison.RESULT)
     assert comparison.PICTURE.read_text(encoding="utf-8") == comparison.picture(held)
-    assert [c.name for c in held.contenders] == "clip siglip filip dreamlip flair sparc cloob meru".split()
+    assert [c.name for c in held.contenders] == [
+        "clip",
+        "siglip",
+        "filip",
+        "dreamlip",
+        "flair",
+        "sparc",
+        "cloob",
+        "meru",
+    ]
     assert f"(images/{comparison.PICTURE.name})" in text
