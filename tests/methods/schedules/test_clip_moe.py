@@ -87,7 +87,7 @@ def test_the_balance_is_the_switch_transformers() -> None:
     """Of logits of tokens, with two of three experts for each."""
     objective: Any = CLIPMoE(3, 2).parts[-1]
     logits = [torch.randn(6, 3, dtype=torch.float64, requires_grad=True) for _ in range(2)]
-    counted = objective._counted(logits, 4)
+    counted = objective._counted(logits, torch.zeros(4, 1, dtype=torch.float64))
     pairs = Encoded(Features(torch.randn(5, 3).double()), Features(torch.randn(8, 3).double()), torch.tensor(3.0), None)
     data = batch(objective)
     found = objective.terms(_Routed(pairs, counted, counted * 0), data)["balance"]
@@ -173,12 +173,29 @@ def _stop_at_its_second(self: Any, outputs: Any, batch: Any, real: Any = _Routin
     return real(self, outputs, batch)
 
 
+def test_a_tower_without_blocks_of_ours_stays_as_it_is() -> None:
+    schedule, made, data = CLIPMoE(2, memory=6), dual_encoder(towers=("modified_resnet", "clip_text")), batch()
+    before = {k: v.clone() for k, v in made.image.state_dict().items()}
+    for stage in schedule.stages:
+        objective: Any = stage.objective
+        objective.begin(made, [])
+        terms = objective.terms(objective.encode(made.eval(), data), data)
+        sum(terms.values()).backward()
+        learnt = [n for n, p in made.named_parameters() if p.grad is not None]
+        assert learnt and all(n.startswith("text.") for n in learnt)
+        made.zero_grad()
+        if hasattr(objective, "end"):
+            objective.end(made)
+    assert torch.isfinite(terms["balance"]) and len(mixtures_of(made)) == len(mixtures_of(made.text)) == 2
+    assert all(torch.equal(v, before[k]) for k, v in made.image.state_dict().items())
+
+
 def test_towers_without_plain_perceptrons_are_refused() -> None:
     first: Any = CLIPMoE(2).parts[1]
     adapted = dual_encoder()
     add_lora(adapted, rank=2)
-    for made, side in ((adapted, "image"), (dual_encoder(towers=("clip_vit", "hf_text")), "text")):
-        with pytest.raises(DataError, match=f"clip_moe: the {side} tower has no blocks of ours"):
+    for made in (adapted, dual_encoder(towers=("modified_resnet", "hf_text"))):
+        with pytest.raises(DataError, match="clip_moe: no tower has blocks of ours"):
             first.begin(made, [])
 
 

@@ -15,7 +15,7 @@ They make whole batches of one group, of features of the whole data found before
 left out of a batch's negatives, and groups are made of the first `memory` vectors that a stage sees (before that, all
 are negatives). The dropout within their experts is not here. How long each stage is, is ours.
 
-    dovetail train --model runs/clip --objective clip_moe ...      any run with towers of our own blocks
+    dovetail train --model runs/clip --objective clip_moe ...      a tower without blocks of ours stays as it is
 
 Cost: in stage s, s more forward passes of both towers. Differs from training on in that the model becomes larger.
 """
@@ -64,14 +64,13 @@ class _Specialising(nn.Module):
     def begin(self, model: DualEncoder, captions: Iterable[str]) -> None:
         """The first model's perceptrons, which learn alone; and the models of earlier stages, which place pairs.
 
-        Raises DataError for a tower without perceptrons that are plain maps.
+        Raises DataError where no tower has perceptrons that are plain maps.
         """
-        for side in ("image", "text"):
-            if not blocks_of(model.get_submodule(side)):
-                raise DataError(
-                    f"clip_moe: the {side} tower has no blocks of ours with perceptrons of plain maps; give a tower "
-                    "such as vit, clip_vit or text_transformer, and another --tune than lora"
-                )
+        if not blocks_of(model):
+            raise DataError(
+                "clip_moe: no tower has blocks of ours with perceptrons of plain maps; give one such as vit or "
+                "text_transformer, and another --tune than lora"
+            )
         self.multiplet.begin(model)
         self.earlier = nn.ModuleList()
         for number in range(self.number):
@@ -152,7 +151,7 @@ class _Routing(nn.Module):
         """The towers with mixtures of what was kept, whose routers learn alone."""
         self.multiplet.begin(model)
         experts, width = self.multiplet.experts, model.log_scale
-        for side in ("image", "text"):
+        for side in (s for s in ("image", "text") if blocks_of(model.get_submodule(s))):
             made = lookup(f"clip_moe_{side}", Encoder).make(getattr(model, side), experts, self.top)
             setattr(model, side, made.to(width))
         model.requires_grad_(False)
@@ -165,12 +164,12 @@ class _Routing(nn.Module):
         """Runs both towers, and notes where tokens are sent."""
         with routed(model.get_submodule("image")) as seen, routed(model.get_submodule("text")) as read:
             pairs = encoded(model, batch, tokens=False)
-        images, texts = (
-            self._counted(logits, n) for logits, n in ((seen, len(batch.ids)), (read, len(pairs.texts.pooled)))
-        )
-        return _Routed(pairs, images, texts)
+        return _Routed(pairs, self._counted(seen, pairs.images.pooled), self._counted(read, pairs.texts.pooled))
 
-    def _counted(self, logits: list[Tensor], items: int) -> Float[Tensor, "n k"]:
+    def _counted(self, logits: list[Tensor], pooled: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+        items = len(pooled)
+        if not logits:  # a tower without mixtures
+            return wide(pooled.new_zeros(items, 2 * self.multiplet.experts + 1))
         probabilities = wide(torch.cat(logits)).softmax(1)
         chosen = probabilities.topk(self.top).indices
         sent = torch.zeros_like(probabilities).scatter(1, chosen, 1.0).sum(0)
