@@ -8,7 +8,7 @@ import torch
 from dovetail.contracts import Kind
 from dovetail.data.records import Caption, DataError, Record
 from dovetail.methods.curators.unmasking import Unmasking
-from tests.language_models import fill_mask
+from tests.language_models import byte_level_fill_mask, fill_mask
 
 
 def _false(curator: Unmasking, *texts: str) -> list[str]:
@@ -64,6 +64,16 @@ def test_fills_are_the_models_best(tmp_path: Path) -> None:
         scores = model(**ids).logits[0, ids["input_ids"][0].tolist().index(tokenizer.mask_token_id)]
         best = tokenizer.convert_ids_to_tokens(torch.argsort(scores, descending=True)[:4].tolist())
         assert found == [word for word in best if word != "##s"]
+
+
+def test_tokens_that_say_where_a_word_begins(tmp_path: Path) -> None:
+    """Of a byte-level model a whole word is a token that begins one, and `s` is none."""
+    model = str(byte_level_fill_mask(tmp_path / "roberta", ("s", "Ġkite", "Ġthe")))
+    curator = Unmasking(model, count=9, best=2)
+    assert curator._loaded[2]
+    wanted = {"a kite on the tree", "a dog kite the tree", "a dog on the kite"}
+    assert set(_false(curator, "a dog on the tree")) == wanted
+    assert _false(Unmasking(model, 9, best=1), "a dog on the tree") == []
 
 
 def test_what_lies_beyond_the_models_reach_is_left(tmp_path: Path) -> None:
