@@ -28,6 +28,11 @@ def test_what_only_the_tuned_model_has_is_its_own() -> None:
     assert float(interpolated(first, second, 0.5).state_dict()["bias"]) == 3.0
 
 
+def test_a_tuned_model_without_what_the_original_has_is_refused() -> None:
+    with pytest.raises(ValueError, match="the tuned model has other parts than the original, among them no bias"):
+        interpolated(model(bias=3.0), model(), 0.5)
+
+
 def test_neither_model_is_changed() -> None:
     first, second = model(), model()
     kept = [{k: v.clone() for k, v in m.state_dict().items()} for m in (first, second)]

@@ -8,7 +8,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from dovetail.data.records import Problems
+from dovetail.data.records import DataError, Problems
+from dovetail.methods.objectives.long_clip import LongClip
 from dovetail.models.dual_encoder import DualEncoder
 from dovetail.models.pretrained import load, save
 from dovetail.training.checkpoint import State
@@ -51,3 +52,14 @@ def test_the_figures_on_the_way_are_written(places: tuple[Path, Path]) -> None:
     assert [row["alpha"] for row in rows] == [0.0, 0.25, 0.3, 0.5, 0.75, 1.0]
     told = console.export_text()
     assert "val/mean_recall" in told and "val/other" not in told and "0.3" in told
+
+
+def test_a_model_that_was_given_other_parts_is_kept(places: tuple[Path, Path]) -> None:
+    original, folder = places
+    longer = load(folder)
+    LongClip(context=50).begin(longer, ())
+    save(longer, folder)
+    before = load(folder).state_dict()
+    with pytest.raises(DataError, match=r"--wise: the tuned model has other parts .* no text\.positions; .* holds"):
+        softened(_run(folder), str(original), 0.5, None, Console(quiet=True))
+    assert all(torch.equal(load(folder).state_dict()[k], v) for k, v in before.items())

@@ -17,9 +17,12 @@ from dovetail.models.dual_encoder import DualEncoder
 def interpolated(original: DualEncoder, tuned: DualEncoder, alpha: float) -> DualEncoder:
     """A model whose every tensor lies between those of both; what only one of them has is `tuned`'s.
 
-    alpha: 0 is the original, 1 the tuned model. Raises ValueError for another alpha, or tensors of other shapes.
+    alpha: 0 is the original, 1 the tuned model. Raises ValueError for another alpha, tensors of other shapes, and where
+    the tuned model lacks any of the original's.
     """
     made = copy.deepcopy(tuned)
+    if lost := sorted(original.state_dict().keys() - made.state_dict().keys()):
+        raise ValueError(f"the tuned model has other parts than the original, among them no {lost[0]}")
     draw_back(made, original.state_dict(), alpha)
     return made
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from dovetail.data.records import DataError
 from dovetail.models.files import write_json
 from dovetail.models.interpolation import interpolated
 from dovetail.models.pretrained import load, save
@@ -21,9 +22,16 @@ FILE = "wise.json"
 
 def softened(run: Run, original: str, alpha: float, validate: Validate | None, console: Console) -> Run:
     """The run with its model replaced, in its folder too, by the one that lies `alpha` of the way from the original to
-    the tuned one (WiSE-FT). With a validation its figures on the way are printed and written to wise.json."""
+    the tuned one (WiSE-FT). With a validation its figures on the way are printed and written to wise.json.
+
+    Raises DataError where training changed what the model is made of; it is then kept as it is.
+    """
     start = load(original, run.model.device)
     tuned = load(tuned_copy(run.folder), run.model.device)
+    try:
+        interpolated(start, tuned, 1.0)
+    except ValueError as error:
+        raise DataError(f"--wise: {error}; {run.folder} holds the tuned model, which no mean can be made of") from error
     if validate:
         rows = {a: validate(interpolated(start, tuned, a)) for a in sorted({*SHARES, alpha})}
         if is_main():
