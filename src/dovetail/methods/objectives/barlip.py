@@ -5,12 +5,10 @@ Fini et al., "Improved baselines for vision-language pre-training", 2023.
     C = mean over pairs  u(x) v(y)^T,    L = L_CLIP + s ( sum_i (1 - C_ii)^2 + l sum_{i != j} C_ij^2 )
 
 x, y: the towers' vectors of an image and a caption, before the maps into the shared space; u, v: projectors of three
-layers, each normalised over the batch, the last one too, so that C (e e) is a matrix of correlations. As in Barlow
-Twins, but between image and caption. Confirmed against the authors' code: the loss, s = 0.025, l = 0.005, projectors of
-3000, 3000 and 8192 numbers.
+layers, all normalised over the batch, so that C (e e) are correlations. As in Barlow Twins, but between image and
+caption. Confirmed against the authors' code: the loss, s = 0.025, l = 0.005, projectors of 3000, 3000 and 8192 numbers.
 
-Memory: C and its gradient. Differs from SiamLIP in comparing numbers over the batch instead of items. What is said
-there of the authors' recipe holds here as well.
+Memory: C and its gradient. Differs from SiamLIP, of whose recipe the same holds, in comparing numbers and not items.
 """
 
 from collections.abc import Iterable, Mapping
