@@ -1,11 +1,12 @@
 """The page of the comparison says what the result that is kept says."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.pages import script
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -13,14 +14,8 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 @pytest.fixture
 def comparison() -> Iterator[ModuleType]:
     """The script beside the page that writes it."""
-    sys.path.insert(0, str(DOCS))
-    try:
-        import comparison
-
-        yield comparison
-    finally:
-        sys.path.remove(str(DOCS))
-        sys.modules.pop("comparison", None)
+    with script("comparison") as found:
+        yield found
 
 
 def test_the_page_is_that_of_the_result(comparison: ModuleType) -> None:

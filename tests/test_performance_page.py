@@ -1,12 +1,13 @@
 """The page on performance says what the results say."""
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.pages import script
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 TEXT = (DOCS / "performance.md").read_text(encoding="utf-8")
@@ -15,14 +16,8 @@ TEXT = (DOCS / "performance.md").read_text(encoding="utf-8")
 @pytest.fixture(scope="module")
 def tables() -> Iterator[ModuleType]:
     """The script beside the page that writes its tables."""
-    sys.path.insert(0, str(DOCS))
-    try:
-        import tables
-
-        yield tables
-    finally:
-        sys.path.remove(str(DOCS))
-        sys.modules.pop("tables", None)
+    with script("tables") as found:
+        yield found
 
 
 def test_the_tables_are_those_of_the_results(tables: ModuleType) -> None:

@@ -1,7 +1,6 @@
 """The page on worlds: it names every knob with its default, its examples are current and its pictures exist."""
 
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from dovetail.data.worlds.tasks.referring import MANNERS
 from dovetail.data.worlds.words.languages import LANGUAGES
 from dovetail.data.worlds.words.noise import SORTS
 from dovetail.data.worlds.words.plan import TELLS
+from tests.pages import script
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 TEXT = (DOCS / "worlds.md").read_text(encoding="utf-8")
@@ -38,14 +38,8 @@ KNOBS = [(made, field) for made in (Scenes, World, Sampler, Vocabulary, Telling,
 @pytest.fixture(scope="module")
 def texts() -> Iterator[ModuleType]:
     """The script beside the page that writes its examples."""
-    sys.path.insert(0, str(DOCS))
-    try:
-        import texts
-
-        yield texts
-    finally:
-        sys.path.remove(str(DOCS))
-        sys.modules.pop("texts", None)
+    with script("texts") as found:
+        yield found
 
 
 def section(made: type) -> str:

@@ -147,7 +147,7 @@ def samples(*wanted: type) -> list[Any]:
 
 def _named(entry: Entry) -> list[Sample]:
     """Of an objective's or a schedule's many, which differ in their pair loss, those between the first and the last are
-    slow: a suite over all of them takes minutes, and says little that the suites of pair losses do not."""
+    slow: they say little that the suites of pair losses do not."""
     made = makers(entry)
     slow = range(1, len(made) - 1) if entry.contract in ("Objective", "Schedule") else ()
     return [

@@ -8,7 +8,7 @@ x, y: the towers' vectors of an image and a caption, before the maps into the sh
 layers, all normalised over the batch, so that C (e e) are correlations. As in Barlow Twins, but between image and
 caption. Confirmed against the authors' code: the loss, s = 0.025, l = 0.005, projectors of 3000, 3000 and 8192 numbers.
 
-Memory: C and its gradient. Differs from SiamLIP, of whose recipe the same holds, in comparing numbers and not items.
+Memory: C and its gradient. Differs from SiamLIP, whose words on the authors' recipe hold here, in comparing numbers.
 """
 
 from collections.abc import Iterable, Mapping
