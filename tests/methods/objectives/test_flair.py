@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,14 +11,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dovetail.contracts import Batch, Captions, Features, Kind, Tokens
+from dovetail.catalogue import build
+from dovetail.contracts import Batch, Captions, Features, Kind, Similarity, Tokens
 from dovetail.data.records import DataError
 from dovetail.evaluation.benchmarks import RetrievalBenchmark
 from dovetail.evaluation.claims.claim import Claim
 from dovetail.evaluation.claims.laboratory import PARAGRAPHS, RECIPE, held_out, scenes
-from dovetail.methods.objectives import flair
-from dovetail.methods.objectives.flair import FLAIR, TextConditionedPooling
+from dovetail.methods.objectives.flair import FLAIR
 from dovetail.models.contrasting import Encoded
+from dovetail.models.dual_encoder import DualEncoder
+from dovetail.models.pixels import normalised
+from dovetail.models.pretrained import load, save
+from dovetail.nn.text_conditioned import TextConditionedPooling
+from dovetail.ops.similarity import compare
 from tests.contracts.samples import batch as whole_batch
 from tests.contracts.samples import dual_encoder
 from tests.processes import run
@@ -47,8 +53,7 @@ def _norm(a: Row) -> Row:
 
 def _view(text: Row, patches: Rows, objective: FLAIR) -> Row:
     """What a text sees in an image: each head on its own, and zeros beside the patches."""
-    attention = objective.pooling.attention
-    inner, outer = attention.in_proj_weight.tolist(), attention.out_proj.weight.tolist()
+    inner, outer = objective.pooling.inner.weight.tolist(), objective.pooling.outer.weight.tolist()
     query = [_dot(r, _norm(text)) for r in inner[:WIDTH]]
     keys = [[_dot(r, _norm(p)) for r in inner[WIDTH : 2 * WIDTH]] for p in patches] + [[0.0] * WIDTH]
     values = [[_dot(r, _norm(p)) for r in inner[2 * WIDTH :]] for p in patches] + [[0.0] * WIDTH]
@@ -102,7 +107,9 @@ def _terms(
     objective: FLAIR, points: list[Tensor], images: slice = slice(None), texts: slice = slice(None)
 ) -> dict[str, Tensor]:
     patches, x, y = points[0][images], points[1][images], points[2][texts]
-    outputs = Encoded(Features(x, patches), Features(y), x.new_tensor(SCALE), x.new_tensor(BIAS))
+    outputs = Encoded(
+        Features(x, patches, grid=(1, patches.shape[1])), Features(y), x.new_tensor(SCALE), x.new_tensor(BIAS)
+    )
     return dict(objective.terms(outputs, _batch(images, texts)))
 
 
@@ -141,7 +148,9 @@ def test_is_the_mean_over_the_authors_draws() -> None:
     owner, ids = torch.arange(b * k) // k, torch.arange(b)
     tokens = Tokens(torch.ones(b * k, 2, dtype=torch.int64), torch.ones(b * k, 2, dtype=torch.bool))
     batch = Batch(torch.zeros(b, 3, 4, 4, dtype=torch.uint8), Captions(tokens, owner, 0 * owner), ids)
-    outputs = Encoded(Features(x, patches), Features(y), x.new_tensor(SCALE), x.new_tensor(BIAS))
+    outputs = Encoded(
+        Features(x, patches, grid=(1, patches.shape[1])), Features(y), x.new_tensor(SCALE), x.new_tensor(BIAS)
+    )
     torch.testing.assert_close(sum(objective.terms(outputs, batch).values()), (sum(drawn) / len(drawn) + several) / 2)
 
 
@@ -164,22 +173,6 @@ def test_two_processes_are_one() -> None:
         torch.testing.assert_close((one + two) / 2, expected)
 
 
-def test_a_few_images_at_a_time_are_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    value, gradients = _whole(_objective(), _points())
-    monkeypatch.setattr(flair, "AT_ONCE", 1)
-    again, others = _whole(_objective(), _points())
-    torch.testing.assert_close(again, value)
-    torch.testing.assert_close(others, gradients)
-
-
-def test_padding_of_patches_is_nothing() -> None:
-    pooling, texts, patches = _objective().pooling, torch.randn(2, WIDTH).double(), torch.randn(3, 5, WIDTH).double()
-    real = torch.arange(5)[None, :] < torch.tensor([5, 3, 1])[:, None]
-    found = pooling(texts, patches, real)
-    for i, n in enumerate((5, 3, 1)):
-        torch.testing.assert_close(found[i : i + 1], pooling(texts, patches[i : i + 1, :n], None))
-
-
 def test_the_attention_is_as_wide_as_the_embeddings() -> None:
     objective, model = FLAIR(2), dual_encoder()
     assert not list(objective.parameters())
@@ -190,6 +183,41 @@ def test_the_attention_is_as_wide_as_the_embeddings() -> None:
     }
     with pytest.raises(DataError, match=r"flair\(heads=3\) does not divide embeddings of 16 numbers"):
         FLAIR(3).begin(model, ())
+
+
+@pytest.mark.parametrize("projected", [True, False])
+def test_the_model_keeps_what_ranks(projected: bool, tmp_path: Path) -> None:
+    """Saved and opened again, a model scores by the views that were trained; another training goes on with them."""
+    model = dual_encoder()
+    if not projected:
+        parts = model.image, model.text, None, model.preprocessing, model.tokenizer
+        model = DualEncoder(*parts, build("cosine", Similarity))
+    FLAIR(2).begin(model, ())
+    for p in model.alike.parameters():
+        p.data.normal_()
+    save(model, tmp_path)
+    opened, batch = load(tmp_path), whole_batch()
+    images, texts = opened.image_features(batch.images, tokens=True), opened.text_features(batch.captions.tokens)
+    own = images.tokens if projected else opened.image(opened.preprocessing.normalise(batch.images)).tokens
+    if projected:
+        torch.testing.assert_close(own, opened.image_projection(opened.image(normalised(opened, batch.images)).tokens))
+    torch.testing.assert_close(images.tokens, own)
+    views = F.normalize(model.alike.pooling(texts.pooled, own, None), dim=2)
+    expected = (views * F.normalize(texts.pooled, dim=1)).sum(2)
+    torch.testing.assert_close(compare(opened.alike, images, texts), expected)
+    again = FLAIR(2)
+    again.begin(opened, ())
+    torch.testing.assert_close(dict(again.pooling.named_parameters()), dict(model.alike.pooling.named_parameters()))
+    other = FLAIR(4)
+    other.begin(opened, ())
+    assert other.pooling is opened.alike.pooling and other.pooling.heads == 4
+
+
+def test_patches_that_the_map_does_not_fit_are_refused() -> None:
+    model = dual_encoder()
+    model.image.token_width = 48
+    with pytest.raises(DataError, match="patches of 48 numbers and vectors of 32; take another, such as vit"):
+        FLAIR(2).begin(model, ())
 
 
 CLAIM = Claim(

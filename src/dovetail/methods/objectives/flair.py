@@ -15,51 +15,29 @@ caption of it counts w_ij = 1 / (how many it has), which is the mean over such d
 part. Cutting long captions into sub-captions is the data's affair: `--sub_captions 8` draws as many as the authors do.
 
 Cost: an attention of every caption over the patches of every image, a few images at a time. Differs from SigLIP in
-L_tcs. Evaluation compares pooled vectors, as the authors' global matching does: the pooling is the objective's and is
-not kept with the model. The claim measures no more than these; the views, by which the authors rank, it does not.
+L_tcs. The attention is kept with the model, as its similarity (`text_conditioned`): what is trained here is ranked by
+the views, as its authors do. Pooled vectors alone, as `encode_image` gives them, are their global matching.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from dovetail.catalogue import build, implements
-from dovetail.contracts import Batch, Kind, Objective, PairLoss
+from dovetail.contracts import Batch, Features, Kind, Objective, PairLoss, Similarity
 from dovetail.data.records import DataError
 from dovetail.models.contrasting import Encoded, sides
 from dovetail.models.dual_encoder import DualEncoder
-from dovetail.nn.repeatable import repeatable
+from dovetail.nn.text_conditioned import TextConditionedPooling, fitness
 from dovetail.ops.contrast import contrast
 from dovetail.ops.distributed import gather, sum_over_processes, world_size
 from dovetail.ops.features import wide
 from dovetail.ops.sides import Side
-from dovetail.ops.similarity import normalize
-
-AT_ONCE = 1 << 24  # numbers of the views that are made at once
-
-
-class TextConditionedPooling(nn.Module):
-    """Attention of each text over each image's patches, or over nothing."""
-
-    def __init__(self, width: int, heads: int):
-        super().__init__()
-        self.query_norm, self.key_norm, self.value_norm = (nn.LayerNorm(width) for _ in range(3))
-        self.attention = nn.MultiheadAttention(width, heads, add_zero_attn=True, batch_first=True)
-
-    def forward(
-        self, texts: Float[Tensor, "t d"], patches: Float[Tensor, "b n d"], real: Bool[Tensor, "b n"] | None
-    ) -> Float[Tensor, "b t d"]:
-        """What every text sees in every image."""
-        query = self.query_norm(texts).expand(len(patches), -1, -1)
-        hidden = None if real is None else ~real
-        keys, values = self.key_norm(patches), self.value_norm(patches)
-        views: Tensor = self.attention(query, keys, values, key_padding_mask=hidden, need_weights=False)[0]
-        return views
 
 
 @implements(Objective)
@@ -76,14 +54,27 @@ class FLAIR(nn.Module):
         super().__init__()
         self.heads = heads
         self.loss: PairLoss = build(f"siglip(initial_scale={1 / 0.07}, initial_bias=-10.0)", PairLoss)
-        self.similarity = build("cosine")
+        self.pooled: Similarity = build("cosine", Similarity)
 
     def begin(self, model: DualEncoder, captions: Iterable[str]) -> None:
-        """Makes the attention. Raises DataError where the heads do not divide the embeddings."""
-        if model.embed_dim % self.heads:
-            raise DataError(f"flair(heads={self.heads}) does not divide embeddings of {model.embed_dim} numbers")
-        with repeatable():
-            self.pooling = TextConditionedPooling(model.embed_dim, self.heads).to(model.log_scale)
+        """Gives the model the attention, unless it has it from a training before, and one map for its images' vectors
+        and patches. Raises DataError where the heads do not divide the embeddings, and for an image tower whose
+        patches the map does not fit."""
+        width = model.embed_dim
+        if width % self.heads:
+            raise DataError(f"flair(heads={self.heads}) does not divide embeddings of {width} numbers")
+        if model.image.token_width != model.image.width:
+            sizes = f"patches of {model.image.token_width} numbers and vectors of {model.image.width}"
+            raise DataError(f"flair needs one map for both, but the image tower has {sizes}; take another, such as vit")
+        known = getattr(model.alike, "pooling", None)
+        if not isinstance(known, TextConditionedPooling) or known.heads != self.heads:
+            kept: Any = build(f"text_conditioned(embed_dim={width}, heads={self.heads})", Similarity)
+            model.alike, known = kept.to(model.log_scale), kept.pooling
+        self.pooling = known
+        shared, like = model.image_projection, model.log_scale
+        model.image_token_projection = shared if isinstance(shared, nn.Linear) else _still(torch.eye(width)).to(like)
+        # Nothing asks for the words of a text, but a similarity of tokens has a map of them too.
+        model.text_token_projection = _still(torch.zeros(width, model.text.token_width)).to(like)
 
     def encode(self, model: DualEncoder, batch: Batch) -> Encoded:
         """Runs both towers, the image tower for its tokens too."""
@@ -95,41 +86,28 @@ class FLAIR(nn.Module):
         images, texts = sides(outputs, batch)
         silent = Side(images.features, images.ids, torch.zeros_like(images.weights))
         # The engine's mean over both directions, of which the images' asks nothing, is half of L_mps.
-        several = contrast(silent, texts, self.similarity, self.loss, outputs.scale, outputs.bias)
+        several = contrast(silent, texts, self.pooled, self.loss, outputs.scale, outputs.bias)
         with torch.autocast(batch.images.device.type, enabled=False):
             seen = self._views(images, texts, (batch.captions.kind != Kind.NEGATIVE), outputs)
         return {"text-conditioned": seen / 2, "multi-positive": several}
 
     def _views(self, images: Side, texts: Side, true: Bool[Tensor, " t"], outputs: Encoded) -> Float[Tensor, ""]:
-        patches, every, ids = images.features.tokens, gather(wide(texts.features.pooled)), gather(texts.ids)
-        assert patches is not None
+        every, ids = gather(wide(texts.features.pooled)), gather(texts.ids)
         own = images.ids[:, None] == ids[None, :]
         _, thing, count = ids.unique(return_inverse=True, return_counts=True)
         weights = torch.where(own, 1, 1 / count[thing].to(every.dtype)) * gather(true.to(every.dtype))
         rows = images.weights.to(every.dtype)
         share = sum_over_processes(rows.new_tensor(float(len(rows)))) / sum_over_processes(rows.sum())
         weights = weights * (rows * share / weights.sum(1).clamp_min(torch.finfo(rows.dtype).tiny))[:, None]
-        bias = outputs.scale.new_zeros(()) if outputs.bias is None else outputs.bias
-        size = max(1, AT_ONCE // max(1, every.numel()))
-        total = every.new_zeros(()) + 0 * every.sum()
-        for at in torch.arange(len(rows), device=rows.device).split(size):
-            real = None if images.features.mask is None else images.features.mask[at]
-            part = wide(patches[at]), real, own[at], weights[at]
-            total = total + checkpoint(self._cost, every, *part, outputs.scale, bias, use_reentrant=False)
-        return total * world_size()
+        patches = images.features.tokens
+        assert patches is not None
+        seen = fitness(self.pooling, replace(images.features, tokens=wide(patches)), Features(every))
+        scores = outputs.scale * seen + (0 if outputs.bias is None else outputs.bias)
+        return (weights * F.softplus(torch.where(own, -scores, scores))).sum() * world_size()
 
-    def _cost(
-        self,
-        texts: Float[Tensor, "t d"],
-        patches: Float[Tensor, "b n d"],
-        real: Bool[Tensor, "b n"] | None,
-        own: Bool[Tensor, "b t"],
-        weights: Float[Tensor, "b t"],
-        scale: Float[Tensor, ""],
-        bias: Float[Tensor, ""],
-    ) -> Float[Tensor, ""]:
-        """The weighted sum over some images' rows."""
-        learnt = {name: p.to(texts.dtype) for name, p in self.pooling.named_parameters()}
-        views = functional_call(self.pooling, learnt, (texts, patches, real))
-        scores = scale * (normalize(views) * normalize(texts)).sum(2) + bias
-        return (weights * F.softplus(torch.where(own, -scores, scores))).sum()
+
+def _still(weight: Float[Tensor, "d e"]) -> nn.Linear:
+    """A map that is not learnt."""
+    made = nn.Linear(weight.shape[1], weight.shape[0], bias=False).requires_grad_(False)
+    made.weight.copy_(weight)
+    return made
