@@ -77,6 +77,9 @@ def test_oracle() -> None:
     long = [1, 4, 5]
     spoken = sum(surprise[j].item() for j in long) / sum(length[j].item() for j in long)
     assert found["next token"].item() == pytest.approx(0.5 * spoken, abs=1e-12)
+    (slope,) = torch.autograd.grad(found["next token"], surprise, retain_graph=True)
+    share = 0.5 / sum(length[j].item() for j in long)
+    torch.testing.assert_close(slope, slope.new_tensor([share if j in long else 0.0 for j in range(6)]))
     gradients = torch.autograd.grad(found["contrastive"], [x, y])
     for rows, gradient in zip((xs, ys), gradients, strict=True):
         for i, k in ((i, k) for i in range(len(rows)) for k in range(4)):
@@ -107,18 +110,22 @@ def test_speaks_as_transformers_does() -> None:
     objective.begin(made, TEXTS)
     tokens = made.tokenizer(["a red circle", "a dog", "two small blue squares"])
     batch = _batch([Kind.LONG] * 3, [0, 1, 2], tokens)
-    with torch.no_grad():
-        spoken = objective.encode(made, batch)
+    images = made.preprocessing.normalise(batch.images).requires_grad_()
+    spoken = objective.encode(made, replace(batch, images=images))
+    ours = spoken.surprise / spoken.length
+    (slopes,) = torch.autograd.grad(ours.sum(), images)
     before, after = ([i for i in made.tokenizer([w]).ids[0].tolist() if i > 2] for w in ("see ", " red"))
     for i in range(3):
         said = tokens.ids[i][tokens.mask[i]].tolist()
         ids = [1, *before, *[511] * 16, *after, *said]
         labels = torch.tensor([[-100] * (len(ids) - len(said) + 1) + said[1:]])
-        pixels = made.preprocessing.normalise(batch.images[i : i + 1])
+        pixels = images[i : i + 1].detach().requires_grad_()
+        loss = theirs(input_ids=torch.tensor([ids]), pixel_values=pixels, labels=labels).loss
+        (slope,) = torch.autograd.grad(loss, pixels)
+        torch.testing.assert_close(slopes[i], slope[0], rtol=1e-3, atol=1e-3 * float(slope.abs().max()))
         with torch.no_grad():
-            loss = theirs(input_ids=torch.tensor([ids]), pixel_values=pixels, labels=labels).loss
             states = theirs.model(input_ids=torch.tensor([ids[: -len(said)]]), pixel_values=pixels).last_hidden_state
-        assert float(spoken.surprise[i] / spoken.length[i]) == pytest.approx(float(loss), rel=1e-4)
+        assert ours[i].item() == pytest.approx(loss.item(), rel=1e-4)
         torch.testing.assert_close(spoken.sides.images.pooled[i], states[0, -1], rtol=1e-3, atol=1e-4)
 
 
