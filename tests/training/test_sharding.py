@@ -40,6 +40,7 @@ VARIATIONS = {
     "in pieces": replace(SETTINGS, micro_batch=2),
     "bf16": replace(SETTINGS, precision="bf16"),
 }
+KINDS = ("towers", "convolutions", "lora", "lock-image", "one map for two")
 
 
 def _model(kind: str) -> DualEncoder:
@@ -56,7 +57,11 @@ def _model(kind: str) -> DualEncoder:
 
 def _trainer(folder: Path, settings: Settings, kind: str, steps: int) -> Trainer:
     folder.mkdir(parents=True, exist_ok=True)
-    console, task = Console(file=io.StringIO()), Task(_model(kind), make_objective("infonce"))
+    model, objective = _model(kind), make_objective("infonce")
+    if kind == "one map for two":  # and an attention that is both the model's and the objective's
+        objective = make_objective("flair(2)")
+        objective.begin(model, ())
+    console, task = Console(file=io.StringIO()), Task(model, objective)
     return Trainer(task, settings, Steps(steps), folder, accelerator(settings), console=console)
 
 
@@ -75,7 +80,7 @@ def _divided_or_copied(rank: int, folder: Path) -> list[tuple[str, Any, Any]]:
     as_torchrun_does(rank, 2)
     found = []
     for name, settings in VARIATIONS.items():
-        for kind in ("towers", "convolutions", "lora", "lock-image") if name == "plain" else ("towers",):
+        for kind in KINDS if name == "plain" else ("towers",):
             out = folder / f"{name} {kind}"
             copied = _run(rank, out / "copied", settings, kind)
             found.append((f"{name} {kind}", copied, _run(rank, out / "divided", replace(settings, shard=True), kind)))
