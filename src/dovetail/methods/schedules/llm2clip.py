@@ -17,7 +17,8 @@ The adapter is what ends the text tower: `--text "llm2clip_text(hf_text('FOLDER'
 are negatives of all. The frozen model's embeddings are computed anew at every step; theirs were stored once.
 
 Memory: in stage 1 the cosines of a process's captions with those of all. Differs from `contrastive` in the first stage,
-and in that no gradient of an image ever reaches the language model.
+and in that no gradient of an image ever reaches the language model. Its claim begins with random weights, where the
+paper has a pretrained language model, and gives half of equal steps to stage 1.
 """
 
 from collections.abc import Iterable, Mapping

@@ -45,7 +45,8 @@ class TextConditioned(nn.Module):
     def prepare(self, features: Features) -> Features:
         """Of a text its vector alone. Raises ValueError for images with embeddings of another length."""
         if features.grid is None or features.tokens is None:
-            return Features(features.pooled)
+            # Words take no part, but a model of tokens has a map for them, and none of it may be without a gradient.
+            return Features(features.pooled + (0 if features.tokens is None else 0 * features.tokens.sum()))
         if (found := features.pooled.shape[1]) != self.embed_dim:
             raise ValueError(
                 f"text_conditioned(embed_dim={self.embed_dim}) was given embeddings of {found} numbers; "
