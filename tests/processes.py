@@ -5,7 +5,7 @@
 
     assert run(total, 2, [1.0, 2.0]) == [3.0, 3.0]
 
-A start costs about a second, for a server that has torch imported already is forked. Do many checks in one run.
+A start costs little, for a server that has imported what takes long is forked. Do many checks in one run.
 """
 
 import multiprocessing
@@ -20,7 +20,17 @@ from pathlib import Path
 from typing import Any
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["torch", "torch.distributed", "timm", "transformers"])
+LONG = (
+    "torch",
+    "torch.distributed",
+    "timm",
+    "transformers",
+    "accelerate",
+    "peft",
+    "scipy.stats",
+    "dovetail.training.run",
+)
+_context.set_forkserver_preload(list(LONG))
 
 
 def run(function: Callable[..., Any], processes: int, *args: Any, timeout: float = 120) -> list[Any]:
