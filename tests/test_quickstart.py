@@ -13,6 +13,7 @@ BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = f'#!/bin/sh\nexec "{sys.executable}" -c "from dovetail.cli.main import main; main()" "$@"\n'
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # several trainings, beside whatever else the machine does
 def test_quickstart(tmp_path: Path) -> None:
     command = tmp_path / "bin" / "dovetail"
