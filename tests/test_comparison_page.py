@@ -34,3 +34,11 @@ def test_the_page_is_that_of_the_result(comparison: ModuleType) -> None:
         "meru",
     ]
     assert f"(images/{comparison.PICTURE.name})" in text
+
+
+def test_the_words_before_the_report_are_those_of_the_result(comparison: ModuleType) -> None:
+    words = " ".join(comparison.PAGE.read_text(encoding="utf-8").partition("<!--")[0].split())
+    steps = {c.name: c.steps for c in comparison.Comparison.read(comparison.RESULT).contenders}
+    assert f"teaches `clip` from {steps['clip']} steps" in words
+    assert f"compared with every patch, from {steps['filip']}." in words
+    assert f"and leave {steps['flair']} steps" in words

@@ -68,7 +68,6 @@ def _overlap(rows: Side, cols: Side) -> Pairs | None:
 
 
 NAMES = ("several captions", "equal ids", "weights", "hard negatives", "soft targets")
-SHARED = {2: NAMES, 3: ("equal ids", "soft targets")}  # by how many processes
 CASES = pytest.mark.parametrize("name", NAMES)
 Outcome = tuple[Tensor, dict[str, Tensor]]
 
@@ -117,7 +116,7 @@ def _plain(case: Case, loss: PairLoss, similarity: Similarity) -> Outcome:
 def test_in_tiles_as_whole(loss: PairLoss, similarity: Similarity, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = _plain(_case(name), loss, similarity)
     some, more = FEW[similarity.tokens], 3 * FEW[similarity.tokens]
-    for kept, tile in ((0, 1), (0, some), (WHOLE, some), (WHOLE, more), (0, WHOLE)):
+    for kept, tile in ((0, 1), (0, some), (WHOLE, some), (0, more), (WHOLE, more), (0, WHOLE), (WHOLE, WHOLE)):
         monkeypatch.setattr(walk, "KEPT", kept)
         _same(_outcome(_case(name), loss, similarity, tile), expected)
 
@@ -140,12 +139,19 @@ def _some(f: Features, index: Tensor) -> Features:
     return Features(f.pooled[index], f.tokens[index], f.mask[index])
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-def test_many_processes_as_one(processes: int) -> None:
-    """The mean of the values, and of the gradients as DistributedDataParallel averages them, is that of one process:
-    of two that cut what they hold into tiles, and of three that do not, the first with nothing."""
-    parts = run(_parts, processes, processes)
-    runs = [(n, c) for n in SHARED[processes] for c in _combinations()]
+@pytest.mark.parametrize(
+    "processes, names, tile",
+    [
+        (2, NAMES, "few"),
+        (3, ("equal ids", "soft targets"), "whole"),
+        *(pytest.param(n, NAMES, tile, marks=pytest.mark.slow) for n, tile in product((2, 3), ("one", "few", "whole"))),
+    ],
+)
+def test_many_processes_as_one(processes: int, names: tuple[str, ...], tile: str) -> None:
+    """The mean of the values, and of the gradients as DistributedDataParallel averages them, is that of one process;
+    of three the first has nothing."""
+    parts = run(_parts, processes, processes, names, tile)
+    runs = [(n, c) for n in names for c in _combinations()]
     assert runs and all(len(p) == len(runs) for p in parts)
     for i, (name, (loss, similarity)) in enumerate(runs):
         joined: dict[str, Tensor] = {}
@@ -160,16 +166,17 @@ def test_many_processes_as_one(processes: int) -> None:
             raise AssertionError(what) from error
 
 
-def _parts(rank: int, processes: int) -> list[Outcome]:
+def _parts(rank: int, processes: int, names: tuple[str, ...], tile: str) -> list[Outcome]:
     """What one process finds; the parts of the batch differ in size."""
     ends = {2: ((0, 2, 6), (0, 6, 9)), 3: ((0, 0, 5, 6), (0, 0, 4, 9))}[processes]
     found = []
-    for name in SHARED[processes]:
+    for name in names:
         case = _case(name)
         parts = zip((case.left, case.right), ends, strict=True)
         mine = Case(*(side.part(end[rank], end[rank + 1]) for side, end in parts), case.targets)
         for loss, similarity in _combinations():
-            found.append(_outcome(mine, loss, similarity, FEW[similarity.tokens] if processes == 2 else WHOLE))
+            entries = {"one": 1, "few": FEW[similarity.tokens], "whole": WHOLE}[tile]
+            found.append(_outcome(mine, loss, similarity, entries))
     return found
 
 

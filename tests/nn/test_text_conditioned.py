@@ -74,7 +74,12 @@ def test_a_few_images_at_a_time_are_all(monkeypatch: pytest.MonkeyPatch) -> None
     torch.testing.assert_close(others, gradients)
 
 
-def test_none_of_either_is_an_empty_matrix() -> None:
-    pooling, x, y = _pooling(), torch.randn(3, 5, WIDTH).double(), torch.randn(4, WIDTH).double()
-    assert fitness(pooling, Features(x[:0].mean(1), x[:0]), Features(y)).shape == (0, 4)
+def test_none_of_either_is_an_empty_matrix_with_gradients() -> None:
+    """A process without images must still take part in what the others sum."""
+    pooling, x = _pooling(), torch.randn(3, 5, WIDTH).double()
+    y = torch.randn(4, WIDTH, dtype=torch.float64, requires_grad=True)
+    found = fitness(pooling, Features(x[:0].mean(1), x[:0]), Features(y))
+    assert found.shape == (0, 4)
+    found.sum().backward()
+    assert all(p.grad is not None and not p.grad.any() for p in (y, *pooling.parameters()))
     assert fitness(pooling, Features(x.mean(1), x), Features(y[:0])).shape == (3, 0)
